@@ -1,0 +1,205 @@
+package stream
+
+import (
+	"slices"
+	"strings"
+
+	"handoff/shared/event"
+)
+
+// The streams. A work stream is a window over what is unfinished in one domain; the others are copies for people.
+const (
+	Users   = "USERS"
+	Images  = "IMAGES"
+	Tasks   = "TASKS"
+	Calls   = "CALLS"
+	Dead    = "DEAD"
+	History = "HISTORY"
+)
+
+// Pictures is the object store of result pictures, keyed by job id.
+const Pictures = "PICTURES"
+
+// OpenKey is the key that says a service's bucket has not lost data: no claim is made in a bucket without it.
+const OpenKey = "_open"
+
+// HeaderGeneration carries the generation of a message that asks for a task again; absent means 0.
+const HeaderGeneration = "Handoff-Generation"
+
+// Headers of a dead letter.
+const (
+	HeaderAttempts = "Handoff-Attempts"
+	HeaderError    = "Handoff-Error"
+)
+
+// A Route is one subject on which events of a type are published, and whom an event on it asks for when it names nobody.
+type Route struct {
+	Type     event.Type
+	Subject  string // the type, with at most one suffix that routes
+	Services []string
+}
+
+// A Task is what a service does for one type of event.
+type Task struct {
+	Service string
+	Type    event.Type
+	Name    string
+}
+
+type domain struct {
+	name   string
+	prefix string // first token of its subjects
+	share  int    // percent of Config.MaxStore
+}
+
+// domains are the work streams.
+func domains() []domain {
+	return []domain{{Users, "user", 10}, {Images, "image", 5}, {Tasks, "task", 5}, {Calls, "job", 3}}
+}
+
+// Routes is the table: from the least asked for to the most, for each type.
+func Routes() []Route {
+	return []Route{
+		{event.UserCreated, "user.created", []string{"mailer"}},
+		{event.UserCreated, "user.created.notify", []string{"mailer", "notifier"}},
+		{event.ImageRequested, "image.requested", []string{"imager"}},
+		{event.TaskRequested, "task.requested", []string{"tasker"}},
+		{event.JobFinished, "job.finished", []string{"notifier"}},
+	}
+}
+
+// AllTasks lists every task of every service.
+func AllTasks() []Task {
+	return []Task{
+		{"mailer", event.UserCreated, "welcome-email"},
+		{"notifier", event.UserCreated, "welcome-notice"},
+		{"imager", event.ImageRequested, "process-image"},
+		{"tasker", event.TaskRequested, "demo-task"},
+		{"notifier", event.JobFinished, "callback"},
+	}
+}
+
+// TaskName names what a service does for a type of event; empty when it does nothing for it.
+func TaskName(service string, t event.Type) string {
+	for _, task := range AllTasks() {
+		if task.Service == service && task.Type == t {
+			return task.Name
+		}
+	}
+	return ""
+}
+
+// Services lists the services, each once.
+func Services() []string {
+	var names []string
+	for _, t := range AllTasks() {
+		if !slices.Contains(names, t.Service) {
+			names = append(names, t.Service)
+		}
+	}
+	return names
+}
+
+// WorkStreams lists the names of the work streams.
+func WorkStreams() []string {
+	var names []string
+	for _, d := range domains() {
+		names = append(names, d.name)
+	}
+	return names
+}
+
+// ForType names the work stream in which events of type t wait; empty for a type that has none.
+func ForType(t event.Type) string {
+	prefix, _, _ := strings.Cut(string(t), ".")
+	for _, d := range domains() {
+		if d.prefix == prefix {
+			return d.name
+		}
+	}
+	return ""
+}
+
+// Subject is where an event of type t that asks for the given services is published: the narrowest route that
+// reaches all of them, or the type itself when none does.
+func Subject(t event.Type, services []string) string {
+	for _, r := range Routes() {
+		if r.Type == t && containsAll(r.Services, services) {
+			return r.Subject
+		}
+	}
+	return string(t)
+}
+
+// AskedBy lists the services that a message on subject asks for when its event names nobody: the route's, or the one
+// service of a retry subject. Nil for a subject that is on no route.
+func AskedBy(subject string) []string {
+	if rest, ok := strings.CutPrefix(subject, "retry."); ok {
+		service, _, _ := strings.Cut(rest, ".")
+		return []string{service}
+	}
+	for _, r := range Routes() {
+		if r.Subject == subject {
+			return slices.Clone(r.Services)
+		}
+	}
+	return nil
+}
+
+// RetrySubject is where one service is asked again for its task of an event.
+func RetrySubject(service string, t event.Type) string { return "retry." + service + "." + string(t) }
+
+// DeadSubject is where the copy of a dead task's event goes; service is "api" for what could not be decoded, and rest is
+// then the subject that it came on.
+func DeadSubject(service, rest string) string { return "dead." + service + "." + rest }
+
+// Bucket names the bucket of a service's task records.
+func Bucket(service string) string { return "JOBS_" + service }
+
+// BucketStream names the stream under a bucket.
+func BucketStream(bucket string) string { return "KV_" + bucket }
+
+// RecordSubject is the subject of a job's record in the bucket of a service.
+func RecordSubject(service, job string) string { return "$KV." + Bucket(service) + "." + job }
+
+// Durable is a service's consumer on one work stream. It is named as the service.
+type Durable struct {
+	Service string
+	Stream  string
+	Filters []string // exactly what the service can be asked for
+}
+
+// Durables lists every service's consumers.
+func Durables() []Durable {
+	var all []Durable
+	for _, service := range Services() {
+		for _, d := range domains() {
+			if f := filters(service, d); len(f) > 0 {
+				all = append(all, Durable{Service: service, Stream: d.name, Filters: f})
+			}
+		}
+	}
+	return all
+}
+
+func filters(service string, d domain) []string {
+	var f []string
+	for _, r := range Routes() {
+		if ForType(r.Type) == d.name && slices.Contains(r.Services, service) {
+			f = append(f, r.Subject)
+		}
+	}
+	if len(f) > 0 {
+		f = append(f, "retry."+service+"."+d.prefix+".>")
+	}
+	return f
+}
+
+func containsAll(set, subset []string) bool {
+	for _, s := range subset {
+		if !slices.Contains(set, s) {
+			return false
+		}
+	}
+	return true
+}

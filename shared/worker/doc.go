@@ -1,0 +1,19 @@
+// Package worker runs a service's handlers on its durable consumers, so that each task of each job is done once.
+//
+//	w := worker.New(nc, worker.Config{Service: "mailer", Logger: log})
+//	worker.Handle(w, worker.Spec{Task: "welcome-email", Attempts: 8}, sendWelcome)
+//	return w.Run(ctx)
+//
+// A handler gets a typed event and returns a result, which is stored as JSON in the task's record, or an error. Any
+// error is tried again with backoff until the attempts are used up; [Permanent] ends the task at once, [RetryAfter] says when
+// to come back. A panic is an error. A handler that runs long is kept alive; past Spec.Timeout its context ends.
+//
+// Whoever does a task holds its claim: a record in the service's bucket, written by compare-and-set. The rule by which a
+// delivery becomes a claim is one pure function (internal/claim); the loop around it fetches only what it has a free slot
+// for (lane.go), decides (delivery.go), and one owner per claim keeps the record and the deliveries alive and writes how
+// it ended (holder.go). The worker survives lost connections, restarts of the server, and streams, consumers and buckets that
+// are deleted: it says what it waits for, reports not ready, and goes on by itself.
+//
+// An effect can happen twice when a process dies between the effect and its record. [event.Event.Key] is the same over all
+// attempts; give it to a far side that can deduplicate.
+package worker

@@ -1,0 +1,344 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/shared/event"
+	"handoff/shared/worker/internal/claim"
+)
+
+// endGrace is how long a handler whose context has ended by a shutdown or a lost claim may take to return.
+const endGrace = time.Second
+
+// holder is a running claim. One goroutine, run, owns its record: nobody else writes it.
+type holder struct {
+	w       *Worker
+	task    *task
+	env     *event.Envelope
+	token   string
+	ackWait time.Duration
+	began   time.Time
+
+	record   *event.Record
+	revision uint64
+	progress *progress
+
+	mu         sync.Mutex
+	deliveries []jetstream.Msg // nil once the claim is over
+}
+
+func newHolder(d *delivery, r *event.Record, revision uint64) *holder {
+	return &holder{
+		w: d.lane.w, task: d.task, env: d.env, token: d.token, ackWait: d.lane.ackWait, began: time.Now(),
+		record: r, revision: revision, progress: newProgress(), deliveries: []jetstream.Msg{d.msg},
+	}
+}
+
+// attach lets the claim speak for another delivery of the same job; false when it is over.
+func (h *holder) attach(msg jetstream.Msg) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.deliveries == nil {
+		return false
+	}
+	h.deliveries = append(h.deliveries, msg)
+	return true
+}
+
+// settle ends the claim's word for its deliveries; nil lets them go unanswered.
+func (h *holder) settle(answer func(jetstream.Msg) error) {
+	h.w.held.remove(h)
+	h.mu.Lock()
+	msgs := h.deliveries
+	h.deliveries = nil
+	h.mu.Unlock()
+	if answer == nil {
+		return
+	}
+	for _, m := range msgs {
+		if err := answer(m); err != nil {
+			h.w.log.Debug("Answer a delivery", "job", h.env.ID, "error", err) // it comes again and meets the record
+		}
+	}
+}
+
+type result struct {
+	value []byte
+	err   error
+}
+
+// run runs the handler and keeps the claim until its end is recorded or it is lost. hard is the context that handlers live on.
+func (h *holder) run(hard context.Context) {
+	ctx, cancel := context.WithCancelCause(hard)
+	defer cancel(nil)
+	attempt, stop := context.WithTimeoutCause(withProgress(ctx, h.progress), h.task.spec.Timeout, ErrTimeout)
+	defer stop()
+
+	done := make(chan result, 1)
+	go func() { done <- h.call(attempt) }()
+	res, lost, returned := h.keep(attempt, cancel, done)
+	switch {
+	case lost:
+		h.w.log.Warn("Claim lost to another process", "job", h.env.ID, "task", h.task.spec.Task)
+		h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
+		h.settle(nil)
+	default:
+		h.finish(hard, h.outcome(attempt, res))
+	}
+	if !returned {
+		h.abandon(done)
+	}
+}
+
+// call runs the handler and makes a panic an error.
+func (h *holder) call(ctx context.Context) (res result) {
+	defer func() {
+		if v := recover(); v != nil {
+			res = result{err: &panicError{value: v, stack: debug.Stack()}}
+		}
+	}()
+	value, err := h.task.run(ctx, h.env, h.w.cfg.Service, h.record.Attempt)
+	return result{value, err}
+}
+
+// keep keeps record and deliveries alive until the handler returns, or has not in spite of the end of its context. lost: another
+// process has the claim. returned: the handler's goroutine is done.
+func (h *holder) keep(attempt context.Context, cancel context.CancelCauseFunc, done <-chan result) (res result, lost, returned bool) {
+	tick := time.NewTicker(h.ackWait / 4)
+	defer tick.Stop()
+	last := time.Now()
+	ended := attempt.Done()
+	var giveUp <-chan time.Time
+	for {
+		up := h.w.link.connected()
+		select {
+		case res = <-done:
+			return res, lost, true
+		case <-giveUp:
+			return result{err: context.Cause(attempt)}, lost, false
+		case <-ended:
+			ended = nil
+			giveUp = time.After(h.patience(context.Cause(attempt)))
+			continue
+		case <-h.progress.poke:
+			if !h.progress.due(time.Now()) {
+				continue
+			}
+		case <-up:
+		case now := <-tick.C:
+			if since(last, now) > h.ackWait {
+				cancel(ErrPaused)
+			}
+			last = now
+		}
+		if !lost && !h.beat(attempt) {
+			lost = true
+			cancel(ErrReplaced)
+		}
+	}
+}
+
+func (h *holder) patience(cause error) time.Duration {
+	if errors.Is(cause, ErrTimeout) {
+		return h.task.spec.TimeoutGrace
+	}
+	return endGrace
+}
+
+// beat tells the server and, through the record, everybody else that the holder lives; false when the claim is another's.
+func (h *holder) beat(ctx context.Context) bool {
+	if !h.w.nc.IsConnected() {
+		return true
+	}
+	h.mu.Lock()
+	msgs := h.deliveries
+	h.mu.Unlock()
+	for _, m := range msgs {
+		_ = m.InProgress()
+	}
+	next := *h.record
+	next.Progress = h.progress.take(time.Now())
+	return !errors.Is(h.replace(ctx, &next), ErrReplaced)
+}
+
+// replace writes the record as the claim's. The error is ErrReplaced when the claim is another's; after any other the record may
+// or may not have been written, and the call can be made again.
+func (h *holder) replace(ctx context.Context, next *event.Record) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.ackWait/2)
+	defer cancel()
+	revision, err := h.w.bucket.write(ctx, h.env.ID, next, h.revision)
+	if errors.Is(err, errConflict) {
+		if err = h.catchUp(ctx); err == nil {
+			revision, err = h.w.bucket.write(ctx, h.env.ID, next, h.revision)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	h.record, h.revision = next, revision
+	return nil
+}
+
+// catchUp finds out why the record is at another revision.
+func (h *holder) catchUp(ctx context.Context) error {
+	r, revision, err := h.w.bucket.read(ctx, h.env.ID)
+	switch {
+	case err != nil:
+		return err
+	case r == nil, r.Holder == h.token && !r.State.Ended() && r.State != event.Retrying:
+		// Gone with its bucket: it is put back. Or an earlier write came through and its answer did not.
+	case r.Holder == h.token:
+		// The end came through and its answer did not: writing it again says the same.
+	case r.State == event.Running:
+		h.w.bucket.doubt()
+		open, err := h.w.bucket.isOpen(ctx)
+		if err != nil {
+			return err
+		}
+		if open {
+			return ErrReplaced
+		}
+		// A bucket that is being restored: that claim waits at the gate and has not begun, this one has.
+	default:
+		return ErrReplaced
+	}
+	h.revision = revision
+	return nil
+}
+
+// outcome is what the attempt comes to.
+func (h *holder) outcome(attempt context.Context, res result) claim.Outcome {
+	if res.err == nil {
+		return claim.Outcome{Result: res.value}
+	}
+	switch cause := context.Cause(attempt); {
+	case errors.Is(cause, ErrShutdown), errors.Is(cause, ErrPaused):
+		return claim.Outcome{Release: true, Err: cause}
+	case errors.Is(cause, ErrTimeout):
+		res.err = fmt.Errorf("%w after %s: %w", ErrTimeout, h.task.spec.Timeout, res.err)
+	}
+	o := claim.Outcome{Err: res.err, Delay: h.task.spec.Backoff.delay(h.record.Attempt, random)}
+	var permanent *permanentError
+	o.Permanent = errors.As(res.err, &permanent)
+	var later *retryAfterError
+	if errors.As(res.err, &later) {
+		o.Delay = later.after
+	}
+	return o
+}
+
+// finish records the end, however long that takes, and then answers the deliveries.
+func (h *holder) finish(hard context.Context, o claim.Outcome) {
+	next := claim.End(h.record, o, h.task.spec.Attempts, h.env.NotAfter, time.Now())
+	next.Progress = h.progress.last()
+	for {
+		err := h.replace(hard, next)
+		if err == nil {
+			break
+		}
+		if errors.Is(err, ErrReplaced) {
+			h.w.log.Warn("Claim lost to another process at its end", "job", h.env.ID, "task", h.task.spec.Task, "state", string(next.State))
+			h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
+			h.settle(nil)
+			return
+		}
+		h.w.log.Debug("Record an end", "job", h.env.ID, "error", err)
+		if !h.awaitAnother(hard) {
+			h.w.log.Warn("Stopped before the end of a task could be recorded; it will be done again", "job", h.env.ID, "task", h.task.spec.Task)
+			h.settle(nil)
+			return
+		}
+	}
+	h.answer(next, o)
+}
+
+// awaitAnother waits before the end is written once more; false when the process must stop.
+func (h *holder) awaitAnother(hard context.Context) bool {
+	select {
+	case <-hard.Done():
+		return false
+	case <-h.w.link.connected():
+	case <-time.After(250 * time.Millisecond):
+	}
+	if h.w.nc.IsConnected() {
+		h.mu.Lock()
+		msgs := h.deliveries
+		h.mu.Unlock()
+		for _, m := range msgs {
+			_ = m.InProgress()
+		}
+	}
+	return true
+}
+
+func (h *holder) answer(r *event.Record, o claim.Outcome) {
+	log := h.w.log.With("job", h.env.ID, "task", h.task.spec.Task, "attempt", r.Attempt)
+	outcome := string(r.State)
+	switch r.State {
+	case event.Succeeded:
+		h.settle(jetstream.Msg.Ack)
+	case event.Dead:
+		log.Warn("Task is dead", "error", r.Error)
+		h.settle(func(m jetstream.Msg) error { return m.TermWithReason(event.Cut(r.Error, 200)) })
+	default:
+		wait := o.Delay
+		if r.Released {
+			outcome, wait = "released", 0
+			log.Info("Task given back", "cause", o.Err.Error())
+		} else {
+			log.Info("Task failed, will be tried again", "in", wait.Round(time.Millisecond).String(), "error", r.Error)
+		}
+		h.settle(func(m jetstream.Msg) error {
+			if wait <= 0 {
+				return m.Nak()
+			}
+			return m.NakWithDelay(wait)
+		})
+	}
+	h.w.metrics.end(h.task.spec.Task, outcome, time.Since(h.began))
+}
+
+// abandon counts a handler that goes on after its context has ended; when there are too many the worker gives up.
+func (h *holder) abandon(done <-chan result) {
+	n := h.w.abandoned.Add(1)
+	h.w.log.Error("Handler ignores the end of its context; its slot is given to another", "job", h.env.ID, "task", h.task.spec.Task, "abandoned", n)
+	h.w.metrics.abandoned.Set(float64(n))
+	if n > int64(h.task.spec.Concurrency) {
+		h.w.fail(errAbandoned)
+	}
+	go func() {
+		<-done
+		h.w.metrics.abandoned.Set(float64(h.w.abandoned.Add(-1)))
+	}()
+}
+
+// registry finds the claims that run in this process.
+type registry struct {
+	mu   sync.Mutex
+	held map[string]*holder // by token
+}
+
+func (r *registry) add(h *holder) {
+	r.mu.Lock()
+	r.held[h.token] = h
+	r.mu.Unlock()
+}
+
+func (r *registry) remove(h *holder) {
+	r.mu.Lock()
+	delete(r.held, h.token)
+	r.mu.Unlock()
+}
+
+func (r *registry) find(token string) *holder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[token]
+}

@@ -1,0 +1,213 @@
+package worker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"handoff/shared/event"
+	"handoff/shared/stream"
+)
+
+// Config says whose tasks a [Worker] does.
+type Config struct {
+	Service string       // the service's name, as in the table of package stream
+	Logger  *slog.Logger // default slog.Default()
+	// Grace is how long running handlers may go on once Run's context has ended. Default 10 s.
+	Grace time.Duration
+	// Metrics is where the worker's metrics are registered; nil for nowhere.
+	Metrics prometheus.Registerer
+}
+
+// Spec says how one task is run. Its zero fields are replaced by the defaults.
+type Spec struct {
+	Task        string        // the task's name, for people
+	Concurrency int           // how many run at once. Default 8
+	Attempts    int           // how many attempts there are before the task is dead. Default 8
+	Timeout     time.Duration // how long one attempt may take. Default 30 s
+	// TimeoutGrace is how long a handler may go on after its context has ended before its slot is taken from it. Default 5 s.
+	TimeoutGrace time.Duration
+	// Backoff bounds the wait before the next attempt.
+	Backoff Backoff
+}
+
+// Backoff is exponential with full jitter: before attempt n+1 passes a random time of up to Base·2^(n-1), at most Max.
+type Backoff struct {
+	Base time.Duration // default 1 s
+	Max  time.Duration // default 5 min
+}
+
+func (b Backoff) delay(attempt int, random func(int64) int64) time.Duration {
+	limit := b.Max
+	if shift := attempt - 1; shift < 32 && b.Base<<shift > 0 && b.Base<<shift < b.Max {
+		limit = b.Base << shift
+	}
+	return time.Duration(random(int64(limit) + 1))
+}
+
+func (s Spec) withDefaults() Spec {
+	s.Concurrency = cmp.Or(s.Concurrency, 8)
+	s.Attempts = cmp.Or(s.Attempts, 8)
+	s.Timeout = cmp.Or(s.Timeout, 30*time.Second)
+	s.TimeoutGrace = cmp.Or(s.TimeoutGrace, 5*time.Second)
+	s.Backoff.Base = cmp.Or(s.Backoff.Base, time.Second)
+	s.Backoff.Max = cmp.Or(s.Backoff.Max, 5*time.Minute)
+	return s
+}
+
+// A HandlerFunc does one task. Its result is stored as JSON, at most [event.MaxResult] bytes.
+type HandlerFunc[P event.Payload, R any] func(ctx context.Context, e event.Event[P]) (R, error)
+
+// task is a handler without its types.
+type task struct {
+	spec Spec
+	typ  event.Type
+	// decode checks the payload, so that what cannot be read is dead before it is run.
+	run func(ctx context.Context, e *event.Envelope, service string, attempt int) ([]byte, error)
+}
+
+// Worker runs the handlers of one service. Make it with [New], give it handlers with [Handle], then [Worker.Run] it.
+type Worker struct {
+	cfg    Config
+	log    *slog.Logger
+	nc     *nats.Conn
+	link   *link
+	bucket *bucket
+	tasks  map[event.Type]*task
+	errs   []error // of Handle, reported by Run
+
+	held      registry
+	abandoned atomic.Int64
+	fail      context.CancelCauseFunc // ends Run
+	metrics   *metrics
+	status    status
+}
+
+// New makes a worker on nc, which should have been connected by package daemon: it must reconnect for ever and keep no
+// buffer while it does. Close nc only after Run has returned.
+func New(nc *nats.Conn, cfg Config) *Worker {
+	cfg.Grace = cmp.Or(cfg.Grace, 10*time.Second)
+	if cfg.Logger == nil {
+		cfg.Logger = slog.Default()
+	}
+	return &Worker{
+		cfg: cfg, log: cfg.Logger, nc: nc, tasks: map[event.Type]*task{},
+		held: registry{held: map[string]*holder{}}, metrics: newMetrics(cfg.Metrics, cfg.Service),
+	}
+}
+
+// Handle gives w the handler of one task: that for events with payload P. A service runs one task per type of event; a
+// second for the same type, or one that package stream has no consumer for, makes [Worker.Run] fail.
+func Handle[P event.Payload, R any](w *Worker, spec Spec, h HandlerFunc[P, R]) {
+	var p P
+	typ := p.EventType()
+	if w.tasks[typ] != nil {
+		w.errs = append(w.errs, fmt.Errorf("service %s: a second handler for %s", w.cfg.Service, typ))
+		return
+	}
+	if stream.TaskName(w.cfg.Service, typ) == "" {
+		w.errs = append(w.errs, fmt.Errorf("service %s is asked for nothing by %s: add it to the table of shared/stream", w.cfg.Service, typ))
+		return
+	}
+	w.tasks[typ] = &task{
+		spec: spec.withDefaults(), typ: typ,
+		run: func(ctx context.Context, env *event.Envelope, service string, attempt int) ([]byte, error) {
+			data, err := event.DecodeData[P](env)
+			if err != nil {
+				return nil, Permanent(err)
+			}
+			result, err := h(ctx, event.Event[P]{Envelope: *env, Service: service, Attempt: attempt, Data: data})
+			if err != nil {
+				return nil, err
+			}
+			return encodeResult(result)
+		},
+	}
+}
+
+func encodeResult(result any) ([]byte, error) {
+	b, err := json.Marshal(result)
+	switch {
+	case err != nil:
+		return nil, Permanent(fmt.Errorf("encode the result: %w", err))
+	case len(b) > event.MaxResult:
+		return nil, Permanent(fmt.Errorf("the result is %d bytes of JSON, at most %d are kept", len(b), event.MaxResult))
+	case string(b) == "null" || string(b) == "{}":
+		return nil, nil
+	}
+	return b, nil
+}
+
+// Run does tasks until ctx ends, then lets what runs finish within the grace period, gives back what does not, and
+// returns nil. It waits for NATS, its consumer and its bucket for as long as it takes. It returns an error when it was
+// set up wrongly, or when so many handlers ignore their context that the process should be replaced.
+func (w *Worker) Run(ctx context.Context) error {
+	if err := errors.Join(w.errs...); err != nil {
+		return err
+	}
+	if len(w.tasks) == 0 {
+		return fmt.Errorf("service %s has no handlers", w.cfg.Service)
+	}
+	js, err := jetstream.New(w.nc, jetstream.WithPublishAsyncMaxPending(1<<14), jetstream.WithPublishAsyncTimeout(stream.AckWait))
+	if err != nil {
+		return fmt.Errorf("open JetStream: %w", err)
+	}
+	w.link = newLink(w.nc)
+	defer w.link.close()
+	w.bucket = newBucket(js, w.nc, w.cfg.Service)
+
+	ctx, w.fail = context.WithCancelCause(ctx)
+	defer w.fail(nil)
+	// Handlers run on a context that outlives the signal by the grace period.
+	hard, release := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer release(nil)
+	stop := context.AfterFunc(ctx, func() {
+		time.AfterFunc(w.cfg.Grace, func() { release(ErrShutdown) })
+	})
+	defer stop()
+
+	var wg sync.WaitGroup
+	for _, l := range w.lanes(js) {
+		wg.Go(func() { l.run(ctx, hard) })
+	}
+	wg.Wait()
+	if errors.Is(context.Cause(ctx), errAbandoned) {
+		return errAbandoned
+	}
+	return nil
+}
+
+// lanes makes one lane for each work stream that the handlers' events wait in.
+func (w *Worker) lanes(js jetstream.JetStream) []*lane {
+	byStream := map[string]*lane{}
+	var all []*lane
+	for typ, t := range w.tasks {
+		name := stream.ForType(typ)
+		l := byStream[name]
+		if l == nil {
+			l = &lane{w: w, js: js, stream: name, ackWait: stream.AckWait}
+			byStream[name], all = l, append(all, l)
+		}
+		l.slots += t.spec.Concurrency
+	}
+	for _, l := range all {
+		l.init()
+	}
+	return all
+}
+
+// Ready says what the worker waits for; nil when it takes work.
+func (w *Worker) Ready() error { return w.status.err() }
+
+func random(n int64) int64 { return rand.Int64N(n) }
