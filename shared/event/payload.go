@@ -113,7 +113,9 @@ func (d TaskRequestedData) Validate() error {
 }
 
 // Duration is how long the work takes.
-func (d TaskRequestedData) Duration() time.Duration { return time.Duration(d.DurationMS) * time.Millisecond }
+func (d TaskRequestedData) Duration() time.Duration {
+	return time.Duration(d.DurationMS) * time.Millisecond
+}
 
 // JobFinishedData is the payload of [JobFinished].
 type JobFinishedData struct {

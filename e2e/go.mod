@@ -1,0 +1,7 @@
+module handoff/e2e
+
+go 1.26.4
+
+require handoff/shared v0.0.0
+
+replace handoff/shared => ../shared

@@ -1,0 +1,164 @@
+package accept
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+
+	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/user"
+	"handoff/shared/event"
+	"handoff/shared/stream"
+)
+
+// A Writer runs a function in the store's next transaction.
+type Writer interface {
+	Do(f func(*commit.View) error) error
+}
+
+// A Backlog knows how much of a stream's accepts waits to be published.
+type Backlog interface {
+	// Full says why no more should be accepted for a stream; empty when more may be.
+	Full(stream string) string
+}
+
+// Accepter accepts. Make it with [New].
+type Accepter struct {
+	writer  Writer
+	backlog Backlog
+	emails  *Emails
+	now     func() time.Time
+	met     atomic.Bool
+}
+
+// New makes an accepter. emails must hold every user in the store. It refuses everything until [Accepter.Open].
+func New(w Writer, b Backlog, emails *Emails, now func() time.Time) *Accepter {
+	return &Accepter{writer: w, backlog: b, emails: emails, now: now}
+}
+
+// Open lets accepts in: the store and its NATS have met, so that what either knew is known.
+func (a *Accepter) Open() { a.met.Store(true) }
+
+// Register accepts a new user and the job that follows from it; notify asks for a notice beside the welcome mail. The error is
+// [user.ErrTaken] when the address is registered, or one of this package.
+func (a *Accepter) Register(_ context.Context, email, username string, notify bool) (user.User, error) {
+	now := a.now().UTC()
+	ids, err := newIDs(2)
+	if err != nil {
+		return user.User{}, err
+	}
+	u := user.User{ID: ids[0], JobID: ids[1], Email: email, Username: username, Created: now}
+	services := []string{"mailer"}
+	if notify {
+		services = append(services, "notifier")
+	}
+	p, err := a.prepare(u.JobID, now, event.UserCreatedData{UserID: u.ID, Email: email, Username: username}, services)
+	if err != nil {
+		return user.User{}, err
+	}
+	err = a.writer.Do(func(v *commit.View) error {
+		taken, err := a.emails.Taken(v, email)
+		if err != nil {
+			return err
+		}
+		if taken {
+			return user.ErrTaken
+		}
+		u.Key = p.write(v).Key
+		v.AddUser(u)
+		a.emails.Add(v, email, u.Key)
+		return nil
+	})
+	if err != nil {
+		return user.User{}, explain(err)
+	}
+	return u, nil
+}
+
+// Request accepts a job for an event with payload p, for whoever does such work.
+func (a *Accepter) Request(_ context.Context, p event.Payload) (*job.Job, error) {
+	ids, err := newIDs(1)
+	if err != nil {
+		return nil, err
+	}
+	prepared, err := a.prepare(ids[0], a.now().UTC(), p, stream.AskedBy(string(p.EventType())))
+	if err != nil {
+		return nil, err
+	}
+	var j *job.Job
+	err = a.writer.Do(func(v *commit.View) error {
+		j = prepared.write(v)
+		return nil
+	})
+	if err != nil {
+		return nil, explain(err)
+	}
+	return j, nil
+}
+
+// prepared is an accept before it has its place in the log.
+type prepared struct {
+	env      *event.Envelope
+	services []string
+	row      commit.Accept
+}
+
+// prepare does outside the transaction all that can be done there.
+func (a *Accepter) prepare(id string, now time.Time, p event.Payload, services []string) (*prepared, error) {
+	name := stream.ForType(p.EventType())
+	if !a.met.Load() {
+		return nil, &Unavailable{Reason: "the store has not met its NATS yet", RetryAfter: time.Second}
+	}
+	if why := a.backlog.Full(name); why != "" {
+		return nil, &Unavailable{Reason: why, RetryAfter: 5 * time.Second}
+	}
+	env, err := event.New(id, now, p, services...)
+	if err != nil {
+		return nil, err
+	}
+	data, err := env.Encode()
+	if err != nil {
+		return nil, err
+	}
+	if len(data) > event.MaxEvent {
+		return nil, fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, len(data), event.MaxEvent)
+	}
+	return &prepared{env: env, services: services, row: commit.Accept{
+		Stream: name, Subject: stream.Subject(env.Type, services), Job: id, Data: data,
+	}}, nil
+}
+
+func (p *prepared) write(v *commit.View) *job.Job {
+	row := p.row
+	row.Key = v.NextKey()
+	j := job.New(p.env, row.Stream, row.Key, p.services)
+	v.Accept(row, j)
+	return j
+}
+
+func newIDs(n int) ([]string, error) {
+	ids := make([]string, n)
+	for i := range ids {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return nil, fmt.Errorf("make an id: %w", err)
+		}
+		ids[i] = id.String()
+	}
+	return ids, nil
+}
+
+func explain(err error) error {
+	switch {
+	case errors.Is(err, commit.ErrStopped):
+		return &Unavailable{Reason: "the server is stopping", RetryAfter: 2 * time.Second}
+	case errors.Is(err, commit.ErrNoSpace):
+		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	}
+	return err
+}

@@ -1,0 +1,166 @@
+package bolt
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"syscall"
+
+	bolt "go.etcd.io/bbolt"
+
+	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/user"
+)
+
+// Commit implements [commit.Store].
+func (s *Store) Commit(c *commit.Changes) error {
+	err := s.db.Update(func(tx *bolt.Tx) error {
+		return errors.Join(
+			putAccepts(tx, c.Accepts), putJobs(tx, c.Jobs), putUsers(tx, c.Users),
+			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), putProgress(tx, c),
+		)
+	})
+	// A write that finds no room has changed nothing that is referred to. A failed fsync is another matter: what it leaves behind
+	// is unknown.
+	var failed *fs.PathError
+	if errors.As(err, &failed) && failed.Op == "write" && errors.Is(err, syscall.ENOSPC) {
+		return fmt.Errorf("%w: %w", commit.ErrNoSpace, err)
+	}
+	return err
+}
+
+func putAccepts(tx *bolt.Tx, accepts []commit.Accept) error {
+	log := tx.Bucket(bucketLog)
+	for i := range accepts {
+		a := &accepts[i]
+		b, err := log.CreateBucketIfNotExists([]byte(a.Stream))
+		if err != nil {
+			return err
+		}
+		b.FillPercent = 0.95 // keys only grow
+		if err := b.Put(key(a.Key), encodeAccept(a)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// putJobs writes jobs in the order of their keys, which is that of the pages.
+func putJobs(tx *bolt.Tx, jobs map[string]*job.Job) error {
+	sorted := make([]*job.Job, 0, len(jobs))
+	for _, j := range jobs {
+		sorted = append(sorted, j)
+	}
+	slices.SortFunc(sorted, func(a, b *job.Job) int {
+		if a.Key < b.Key {
+			return -1
+		}
+		return 1
+	})
+	rows, ids := tx.Bucket(bucketJobs), tx.Bucket(bucketJobIDs)
+	rows.FillPercent, ids.FillPercent = 0.8, 0.9
+	for _, j := range sorted {
+		b, err := json.Marshal(j)
+		if err != nil {
+			return fmt.Errorf("encode job %s: %w", j.ID, err)
+		}
+		k := key(j.Key)
+		isNew := rows.Get(k) == nil
+		if err := rows.Put(k, b); err != nil {
+			return err
+		}
+		if !isNew {
+			continue
+		}
+		if err := ids.Put([]byte(j.ID), k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putUsers(tx *bolt.Tx, users []user.User) error {
+	rows, ids := tx.Bucket(bucketUsers), tx.Bucket(bucketUserIDs)
+	rows.FillPercent, ids.FillPercent = 0.95, 0.9
+	for i := range users {
+		b, err := json.Marshal(&users[i])
+		if err != nil {
+			return fmt.Errorf("encode user %s: %w", users[i].ID, err)
+		}
+		k := key(users[i].Key)
+		if err := errors.Join(rows.Put(k, b), ids.Put([]byte(users[i].ID), k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putEntries(tx *bolt.Tx, entries []commit.Entry, left []uint64) error {
+	rows := tx.Bucket(bucketEntries)
+	for i := range entries {
+		b, err := json.Marshal(&entries[i])
+		if err != nil {
+			return fmt.Errorf("encode entry %d: %w", entries[i].Key, err)
+		}
+		if err := rows.Put(key(entries[i].Key), b); err != nil {
+			return err
+		}
+	}
+	for _, k := range left {
+		if err := rows.Delete(key(k)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func putOrphans(tx *bolt.Tx, orphans []commit.Orphan, adopted []string) error {
+	rows := tx.Bucket(bucketOrphans)
+	for i := range orphans {
+		b, err := json.Marshal(&orphans[i].Seen)
+		if err != nil {
+			return fmt.Errorf("encode record of %s: %w", orphans[i].Job, err)
+		}
+		if err := rows.Put(orphanKey(orphans[i].Job, orphans[i].Service), b); err != nil {
+			return err
+		}
+	}
+	for _, id := range adopted {
+		found, err := orphansOf(tx, id)
+		if err != nil {
+			return err
+		}
+		for _, o := range found {
+			if err := rows.Delete(orphanKey(o.Job, o.Service)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func putProgress(tx *bolt.Tx, c *commit.Changes) error {
+	meta, positions, cursors := tx.Bucket(bucketMeta), tx.Bucket(bucketPositions), tx.Bucket(bucketCursors)
+	if err := meta.Put(metaLastKey, key(c.LastKey)); err != nil {
+		return err
+	}
+	if c.Met {
+		if err := meta.Put(metaMet, []byte{1}); err != nil {
+			return err
+		}
+	}
+	for stream, k := range c.Positions {
+		if err := positions.Put([]byte(stream), key(k)); err != nil {
+			return err
+		}
+	}
+	for stream, at := range c.Cursors {
+		if err := cursors.Put([]byte(stream), key(uint64(at.UnixNano()))); err != nil {
+			return err
+		}
+	}
+	return nil
+}

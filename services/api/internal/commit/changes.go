@@ -1,0 +1,65 @@
+package commit
+
+import (
+	"time"
+
+	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/user"
+)
+
+// An Accept is a row of the log: one accepted event, as the bytes that are published.
+type Accept struct {
+	Key     uint64
+	Stream  string
+	Subject string
+	Job     string
+	Data    []byte
+	Read    bool // it was read from the stream, so nobody needs to publish it
+}
+
+// An Entry is an internal message that waits for the relay, such as a dead letter.
+type Entry struct {
+	Key     uint64            `json:"key"`
+	Stream  string            `json:"stream"`
+	Subject string            `json:"subject"`
+	MsgID   string            `json:"msg_id"` // its Nats-Msg-Id, used for no other message
+	Header  map[string]string `json:"header,omitempty"`
+	Job     string            `json:"job,omitempty"` // empty for one that is about no job
+	Data    []byte            `json:"data"`
+}
+
+// An Orphan is a record that was read before its job.
+type Orphan struct {
+	Job     string
+	Service string
+	Seen    job.Seen
+}
+
+// Changes is what one transaction writes.
+type Changes struct {
+	Accepts   []Accept
+	Entries   []Entry
+	Left      []uint64 // keys of entries that have been published
+	Jobs      map[string]*job.Job
+	Users     []user.User
+	Orphans   []Orphan
+	Adopted   []string             // jobs whose orphans have been joined
+	Positions map[string]uint64    // by stream: all accepts up to this key are in it
+	Cursors   map[string]time.Time // by stream: read up to this server time
+	Met       bool                 // the store has met its NATS
+	LastKey   uint64               // highest log key given out
+}
+
+func (c *Changes) empty() bool {
+	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
+		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 && !c.Met
+}
+
+// A Store keeps what the committer writes. Reads see the last committed transaction.
+type Store interface {
+	Job(id string) (*job.Job, error)                    // job.ErrNotFound
+	UserByKey(key uint64) (user.User, error)            // user.ErrNotFound
+	Accepted(stream string, key uint64) (Accept, error) // job.ErrNotFound
+	OrphansOf(jobID string) ([]Orphan, error)           // those read before their job
+	Commit(c *Changes) error                            // all or nothing, on disk when it returns
+}

@@ -1,0 +1,142 @@
+package commit
+
+import (
+	"errors"
+	"time"
+
+	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/user"
+)
+
+// A View is the store as one transaction sees it: with everything that the transaction has changed so far.
+type View struct {
+	c        *Committer
+	ch       Changes
+	rollback []func()
+}
+
+// Job gives a job, not to be changed; see [View.Edit].
+func (v *View) Job(id string) (*job.Job, error) {
+	if j := v.ch.Jobs[id]; j != nil {
+		return j, nil
+	}
+	if j := v.c.recent[id]; j != nil {
+		return j, nil
+	}
+	return v.c.store.Job(id)
+}
+
+// Edit gives a job to be changed in this transaction. Whatever was handed out before keeps what it said.
+func (v *View) Edit(id string) (*job.Job, error) {
+	if j := v.ch.Jobs[id]; j != nil {
+		return j, nil
+	}
+	j, err := v.Job(id)
+	if err != nil {
+		return nil, err
+	}
+	c := *j
+	c.Tasks = append([]job.Task(nil), j.Tasks...)
+	v.put(&c)
+	return &c, nil
+}
+
+func (v *View) put(j *job.Job) {
+	if v.ch.Jobs == nil {
+		v.ch.Jobs = map[string]*job.Job{}
+	}
+	v.ch.Jobs[j.ID] = j
+}
+
+// NextKey gives a log key that was never given before: one more than the last.
+func (v *View) NextKey() uint64 {
+	v.ch.LastKey++
+	return v.ch.LastKey
+}
+
+// Accept adds a job and its event to the log, under the job's key, which must come from [View.NextKey].
+func (v *View) Accept(a Accept, j *job.Job) {
+	v.ch.Accepts = append(v.ch.Accepts, a)
+	v.put(j)
+}
+
+// Accepted gives the log's row of a job.
+func (v *View) Accepted(j *job.Job) (Accept, error) {
+	for i := range v.ch.Accepts {
+		if v.ch.Accepts[i].Key == j.Key {
+			return v.ch.Accepts[i], nil
+		}
+	}
+	return v.c.store.Accepted(j.Stream, j.Key)
+}
+
+// AddUser adds a user.
+func (v *View) AddUser(u user.User) { v.ch.Users = append(v.ch.Users, u) }
+
+// UserByKey gives the user with a log key.
+func (v *View) UserByKey(key uint64) (user.User, error) {
+	for _, u := range v.ch.Users {
+		if u.Key == key {
+			return u, nil
+		}
+	}
+	return v.c.store.UserByKey(key)
+}
+
+// AddEntry adds a message for the relay and gives it its key.
+func (v *View) AddEntry(e Entry) {
+	e.Key = v.NextKey()
+	v.ch.Entries = append(v.ch.Entries, e)
+}
+
+// LeaveEntry removes an entry that has been published.
+func (v *View) LeaveEntry(key uint64) { v.ch.Left = append(v.ch.Left, key) }
+
+// AddOrphan keeps a record whose job is not known yet.
+func (v *View) AddOrphan(o Orphan) { v.ch.Orphans = append(v.ch.Orphans, o) }
+
+// Adopt gives the records that were read before their job, and forgets them.
+func (v *View) Adopt(jobID string) ([]Orphan, error) {
+	found, err := v.c.store.OrphansOf(jobID)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range v.ch.Orphans {
+		if o.Job == jobID {
+			found = append(found, o)
+		}
+	}
+	if len(found) > 0 {
+		v.ch.Adopted = append(v.ch.Adopted, jobID)
+	}
+	return found, nil
+}
+
+// SetPosition notes that all accepts of a stream up to key are in it.
+func (v *View) SetPosition(stream string, key uint64) {
+	if v.ch.Positions == nil {
+		v.ch.Positions = map[string]uint64{}
+	}
+	v.ch.Positions[stream] = key
+}
+
+// SetCursor notes that a stream has been read up to a server time.
+func (v *View) SetCursor(stream string, at time.Time) {
+	if v.ch.Cursors == nil {
+		v.ch.Cursors = map[string]time.Time{}
+	}
+	v.ch.Cursors[stream] = at
+}
+
+// SetMet notes that the store has met its NATS.
+func (v *View) SetMet() { v.ch.Met = true }
+
+// OnRollback has f called if the transaction is not written, to take back what was noted outside it.
+func (v *View) OnRollback(f func()) { v.rollback = append(v.rollback, f) }
+
+var (
+	// ErrStopped is returned for what is handed to a committer that has stopped.
+	ErrStopped = errors.New("the store is closing")
+	// ErrNoSpace is returned by a [Store] that could not write for want of room and is unharmed by that.
+	ErrNoSpace = errors.New("no space left in the store")
+)

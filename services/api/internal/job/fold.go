@@ -1,0 +1,77 @@
+package job
+
+import (
+	"time"
+
+	"handoff/shared/event"
+)
+
+// A Seen is a task's record as it was read from its bucket.
+type Seen struct {
+	Record   *event.Record
+	Revision uint64
+	At       time.Time // when the server stored it
+}
+
+// Fold gives what is known of a task once a record of it has been read, and whether that is anything new. Records may be
+// read late, twice and out of order: what is known never goes backwards. Within a generation an end is final; else the
+// later in (generation, ended, claim, running before retrying) stands.
+func Fold(t Task, s Seen) (Task, bool) {
+	r := s.Record
+	if s.Revision == t.Revision {
+		return t, false
+	}
+	switch compare(r, &t) {
+	case -1:
+		return t, false
+	case 0:
+		if t.State.Ended() || s.Revision < t.Revision {
+			return t, false
+		}
+		t.Progress, t.Touched, t.Revision = r.Progress, s.At, s.Revision
+		return t, true
+	}
+	return Task{
+		Service: t.Service, Name: t.Name, State: r.State, Generation: r.Generation, Claim: r.Claim, Attempt: r.Attempt,
+		Due: r.Due, Progress: r.Progress, Result: r.Result, Error: r.Error, Started: r.Started, Ended: r.Ended,
+		Trace: r.TraceParent, Steps: r.Steps,
+		Entry: t.Entry, Message: t.Message, Revision: s.Revision, Touched: s.At,
+	}, true
+}
+
+// compare says whether the record says less than (-1), as much as (0) or more than (1) what is known.
+func compare(r *event.Record, t *Task) int {
+	switch {
+	case r.Generation != t.Generation:
+		return sign(r.Generation - t.Generation)
+	case r.State.Ended() != t.State.Ended():
+		return sign(rank(r.State) - rank(t.State))
+	case r.State.Ended():
+		return 0 // between two ends of one generation ours stands
+	case r.Claim != t.Claim:
+		return sign(r.Claim - t.Claim)
+	}
+	return sign(rank(r.State) - rank(t.State))
+}
+
+func rank(s State) int {
+	switch s {
+	case event.Queued:
+		return 0
+	case event.Running:
+		return 1
+	case event.Retrying:
+		return 2
+	}
+	return 3
+}
+
+func sign(n int) int {
+	switch {
+	case n < 0:
+		return -1
+	case n > 0:
+		return 1
+	}
+	return 0
+}

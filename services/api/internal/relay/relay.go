@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
+	"handoff/shared/stream"
+)
+
+// Limits of one stream's backlog: beyond them the domain accepts no more, so that its outage can't fill the disk.
+const (
+	MaxUnrelayed      = 1_000_000
+	MaxUnrelayedBytes = 1 << 30
+)
+
+// A Store is what the relay reads.
+type Store interface {
+	Position(stream string) (uint64, error)
+	Log(stream string, after uint64, limit int) ([]commit.Accept, error)
+	LogSize(stream string, after uint64) (count, bytes int64, err error)
+	Entries(stream string) ([]commit.Entry, error)
+	Job(id string) (*job.Job, error)
+}
+
+// A Writer runs a function in one of the store's next transactions.
+type Writer interface {
+	Later(f func(*commit.View))
+}
+
+// A Gate is closed from every connect until the streams have been looked after.
+type Gate interface {
+	// Passed reports whether the gate is open, and gives a channel that is closed when that changes.
+	Passed() (bool, <-chan struct{})
+}
+
+// Relay publishes the log. Make it with [New], tell the committer of [Relay.Committed], and [Relay.Run] it.
+type Relay struct {
+	lanes map[string]*lane
+	order []*lane
+}
+
+// New makes a relay that publishes with js. It reads how far it had come.
+func New(store Store, w Writer, gate Gate, js jetstream.JetStream, log *slog.Logger) (*Relay, error) {
+	r := &Relay{lanes: map[string]*lane{}}
+	for _, name := range append(stream.WorkStreams(), stream.Dead) {
+		l := &lane{
+			stream: name, store: store, writer: w, gate: gate, js: js, log: log.With("stream", name),
+			wake: make(chan struct{}, 1), behind: true,
+		}
+		if err := l.resume(); err != nil {
+			return nil, fmt.Errorf("resume the relay to %s: %w", name, err)
+		}
+		r.lanes[name] = l
+		r.order = append(r.order, l)
+	}
+	return r, nil
+}
+
+// Committed takes over what a transaction has added to the log. It is given to the committer.
+func (r *Relay) Committed(c *commit.Changes) {
+	for i := range c.Accepts {
+		a := &c.Accepts[i]
+		r.lanes[a.Stream].push(message{key: a.Key, subject: a.Subject, id: a.Job, job: a.Job, data: a.Data, done: a.Read})
+	}
+	for i := range c.Entries {
+		if e := &c.Entries[i]; r.lanes[e.Stream] != nil {
+			r.lanes[e.Stream].pushEntry(fromEntry(e))
+		}
+	}
+}
+
+// Run publishes until ctx ends and then waits for the answers that are still to come.
+func (r *Relay) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, l := range r.order {
+		wg.Go(func() { l.run(ctx) })
+	}
+	wg.Wait()
+}
+
+// Full says why no more should be accepted for a stream; empty when more may be.
+func (r *Relay) Full(name string) string {
+	waiting, bytes := r.Waiting(name)
+	if waiting >= MaxUnrelayed || bytes >= MaxUnrelayedBytes {
+		return fmt.Sprintf("%d accepted jobs are waiting for the stream %s", waiting, name)
+	}
+	return ""
+}
+
+// Waiting gives how many accepts of a stream have not been acknowledged by it, and their size in bytes.
+func (r *Relay) Waiting(name string) (count, bytes int64) {
+	l := r.lanes[name]
+	if l == nil {
+		return 0, 0
+	}
+	return l.waiting.Load(), l.bytes.Load()
+}

@@ -1,0 +1,106 @@
+package web
+
+import (
+	"encoding/json"
+	"io"
+	"net/http"
+	"reflect"
+	"strings"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humafiber"
+	"github.com/gofiber/fiber/v2"
+)
+
+const aboutAPI = `Answers at once and does the slow work afterwards, without losing any of it.
+
+A **POST** is answered as soon as the work is safely kept: from then on it will be done, whatever fails in between. What it
+answers names a **job**; ` + "`GET /jobs/{id}`" + ` shows how far each of the job's tasks has come, and with
+` + "`?wait=10s`" + ` answers when it has ended.
+
+Errors are problem documents (RFC 9457). Paths work with and without their trailing slash.`
+
+// Tags of the operations, in the order in which the document shows them.
+const (
+	tagUsers  = "users"
+	tagImages = "images"
+	tagTasks  = "tasks"
+	tagJobs   = "jobs"
+	tagServer = "server"
+)
+
+// newAPI makes the huma API on the app. huma's own pages are off: they load their code from a CDN, and its document is
+// built without a lock when it is first asked for.
+func (s *Server) newAPI() huma.API {
+	format := huma.Format{Marshal: marshal, Unmarshal: json.Unmarshal}
+	return humafiber.NewWithGroup(s.app, headToo{s.app}, huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info:    &huma.Info{Title: "Handoff", Version: s.opts.Version, Description: aboutAPI},
+			Tags: []*huma.Tag{
+				{Name: tagUsers, Description: "Register people; a welcome e-mail, and a notice if asked for, follow."},
+				{Name: tagImages, Description: "Have pictures processed."},
+				{Name: tagTasks, Description: "The same pretended work, in the background and in the request."},
+				{Name: tagJobs, Description: "What was accepted and how far it has come."},
+				{Name: tagServer, Description: "How the server is."},
+			},
+			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)},
+		},
+		Formats:       map[string]huma.Format{"application/json": format, "json": format},
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{finish},
+	})
+}
+
+func marshal(w io.Writer, v any) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc.Encode(v)
+}
+
+// schemaName names a type in the document: fooView is Foo there.
+func schemaName(t reflect.Type, hint string) string {
+	name := strings.TrimSuffix(huma.DefaultSchemaNamer(t, hint), "View")
+	if name == "ErrorModel" {
+		return "Problem"
+	}
+	return name
+}
+
+// headToo answers HEAD wherever it is asked to answer GET.
+type headToo struct{ fiber.Router }
+
+func (r headToo) Add(method, path string, handlers ...fiber.Handler) fiber.Router {
+	if method == http.MethodGet {
+		r.Router.Add(http.MethodHead, path, handlers...)
+	}
+	return r.Router.Add(method, path, handlers...)
+}
+
+// polish makes the generated document kinder: an answer may grow fields, and the examples are ones that work here.
+func (s *Server) polish(doc *huma.OpenAPI) {
+	schemas := doc.Components.Schemas.Map()
+	for name, schema := range schemas {
+		if !strings.HasPrefix(name, "New") { // what is sent to us stays closed: a misspelt field is a mistake
+			schema.AdditionalProperties = nil
+		}
+	}
+	problem := schemas["Problem"].Properties
+	problem["type"].Examples = []any{"about:blank"}
+	problem["title"].Examples = []any{"Conflict"}
+	problem["status"].Examples = []any{http.StatusConflict}
+	problem["detail"].Examples = []any{"This e-mail address is already registered."}
+	problem["instance"].Examples = []any{"/users/"}
+	problem["instance"].Description = "The path that was asked for."
+	problem["errors"].Nullable = false
+	problem["errors"].Description = "What is wrong with which value."
+	if s.opts.SampleURL != "" {
+		schemas["NewImage"].Properties["image_url"].Examples = []any{s.opts.SampleURL}
+	}
+}
+
+// refused are the statuses with which an accept can be refused, beside those that huma adds.
+func refused(more ...int) []int {
+	return append(more, http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusServiceUnavailable, http.StatusInsufficientStorage)
+}

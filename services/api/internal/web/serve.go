@@ -1,0 +1,50 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Serve answers requests on ln until ctx is done, then drains: it is no longer ready, waits end at once, ln is closed, and
+// requests under way have [Options.Grace] to finish. It returns nil when all of them did. A Server serves once.
+func (s *Server) Serve(ctx context.Context, ln net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- s.app.Listener(ln) }()
+	select {
+	case err := <-served:
+		s.Drain()
+		return fmt.Errorf("serve HTTP on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+
+	s.Drain()
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.Grace)
+	defer cancel()
+	err := s.app.ShutdownWithContext(grace)
+	// The app closes the listeners that it serves; if ctx was done before it began to, that is none.
+	if cerr := ln.Close(); cerr != nil && !errors.Is(cerr, net.ErrClosed) {
+		err = errors.Join(err, cerr)
+	}
+	if serr := <-served; serr != nil && !errors.Is(serr, net.ErrClosed) {
+		err = errors.Join(err, serr)
+	}
+	if err != nil {
+		return fmt.Errorf("drain HTTP on %s: %w", ln.Addr(), err)
+	}
+	return nil
+}
+
+// Drain makes the server not ready and ends what waits: a GET with a wait answers with the state as it is, and
+// POST /sync-task/ with 503. Everything else is still answered. Serve calls it by itself; calling it earlier gives a load
+// balancer time to notice.
+func (s *Server) Drain() { s.drain() }
+
+// ready says why no requests should be sent here.
+func (s *Server) ready() error {
+	if s.draining.Err() != nil {
+		return errors.New("the server is stopping")
+	}
+	return s.opts.Ready()
+}
