@@ -112,10 +112,10 @@ type prepared struct {
 func (a *Accepter) prepare(id string, now time.Time, p event.Payload, services []string) (*prepared, error) {
 	name := stream.ForType(p.EventType())
 	if !a.met.Load() {
-		return nil, &Unavailable{Reason: "the store has not met its NATS yet", RetryAfter: time.Second}
+		return nil, &UnavailableError{Reason: "the store has not met its NATS yet", RetryAfter: time.Second}
 	}
 	if why := a.backlog.Full(name); why != "" {
-		return nil, &Unavailable{Reason: why, RetryAfter: 5 * time.Second}
+		return nil, &UnavailableError{Reason: why, RetryAfter: 5 * time.Second}
 	}
 	env, err := event.New(id, now, p, services...)
 	if err != nil {
@@ -156,7 +156,7 @@ func newIDs(n int) ([]string, error) {
 func explain(err error) error {
 	switch {
 	case errors.Is(err, commit.ErrStopped):
-		return &Unavailable{Reason: "the server is stopping", RetryAfter: 2 * time.Second}
+		return &UnavailableError{Reason: "the server is stopping", RetryAfter: 2 * time.Second}
 	case errors.Is(err, commit.ErrNoSpace):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
 	}

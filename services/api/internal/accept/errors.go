@@ -11,11 +11,11 @@ var ErrTooLarge = errors.New("event too large")
 // ErrNoSpace is returned when there is no room on the disk to keep one more accept. What was accepted before is unharmed.
 var ErrNoSpace = errors.New("no space left to accept")
 
-// Unavailable is the error of an accept that is refused for now: nothing was kept, and the same request may pass later.
-type Unavailable struct {
+// UnavailableError is the error of an accept that is refused for now: nothing was kept, and the same request may pass later.
+type UnavailableError struct {
 	Reason     string        // for the client: what is in the way, as a clause
 	RetryAfter time.Duration // when asking again makes sense
 }
 
 // Error implements error.
-func (u *Unavailable) Error() string { return "not accepting: " + u.Reason }
+func (u *UnavailableError) Error() string { return "not accepting: " + u.Reason }

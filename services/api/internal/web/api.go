@@ -94,8 +94,26 @@ func (s *Server) polish(doc *huma.OpenAPI) {
 	problem["instance"].Description = "The path that was asked for."
 	problem["errors"].Nullable = false
 	problem["errors"].Description = "What is wrong with which value."
+	for _, p := range []string{"type", "instance"} {
+		problem[p].Format = "uri-reference" // RFC 9457, 3.1
+	}
+	sayWhen(doc)
 	if s.opts.SampleURL != "" {
 		schemas["NewImage"].Properties["image_url"].Examples = []any{s.opts.SampleURL}
+	}
+}
+
+// sayWhen describes the Retry-After that every 503 has.
+func sayWhen(doc *huma.OpenAPI) {
+	for _, path := range doc.Paths {
+		for _, op := range []*huma.Operation{path.Get, path.Post} {
+			if op == nil || op.Responses["503"] == nil {
+				continue
+			}
+			op.Responses["503"].Headers = map[string]*huma.Param{"Retry-After": {
+				Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "Seconds after which asking again makes sense",
+			}}
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package web
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -11,6 +12,9 @@ import (
 // name, no quotes, no comments, no IP literal, a domain of at least two labels; letters of any script are fine. Whatever
 // passes is one plain address for net/mail too (a fuzz test holds it to that).
 func checkEmail(s string) error {
+	if len(s) > maxEmail {
+		return fmt.Errorf("an e-mail address has at most %d bytes", maxEmail)
+	}
 	at := strings.LastIndexByte(s, '@')
 	if at < 0 {
 		return errors.New("an e-mail address has an @")

@@ -3,8 +3,10 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,7 +25,7 @@ type newImage struct {
 // Resolve checks what a schema cannot say; what the schema already refuses is left out.
 func (n *newImage) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 	var errs []error
-	if n.ImageURL != "" && len(n.ImageURL) <= maxURL {
+	if runes := utf8.RuneCountInString(string(n.ImageURL)); runes > 0 && runes <= maxURL {
 		if err := checkImageURL(string(n.ImageURL)); err != nil {
 			errs = append(errs, &huma.ErrorDetail{Message: err.Error(), Location: at.With("image_url"), Value: string(n.ImageURL)})
 		}
@@ -38,7 +40,7 @@ func (n *newImage) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 	return append(errs, opErrs...)
 }
 
-const maxURL = 2048 // bytes
+const maxURL = 2048 // bytes; a schema can only count characters
 
 type urlField string
 
@@ -53,6 +55,8 @@ func (urlField) Schema(huma.Registry) *huma.Schema {
 func checkImageURL(s string) error {
 	u, err := url.Parse(s)
 	switch {
+	case len(s) > maxURL:
+		return fmt.Errorf("the URL must have at most %d bytes", maxURL)
 	case err != nil:
 		return errors.New("not a URL")
 	case u.Scheme != "http" && u.Scheme != "https":

@@ -148,7 +148,7 @@ func (s *Server) findJob(id string) (*job.Job, error) {
 func (s *Server) awaitJob(ctx context.Context, id string, wait time.Duration) (*job.Job, error) {
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	stop := context.AfterFunc(s.draining, cancel)
-	defer stop()
+	ctx, done := s.untilDrain(ctx)
+	defer done()
 	return s.opts.Waiter.Wait(ctx, id)
 }

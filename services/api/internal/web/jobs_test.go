@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/web"
 	"handoff/shared/event"
@@ -194,6 +195,7 @@ func TestResultThatIsNotThere(t *testing.T) {
 		"dead":         {imageJob(event.Dead, "no such host"), nil, 409, "no such host"},
 		"cancelled":    {imageJob(event.Cancelled, ""), nil, 409, "cancelled"},
 		"gone":         {imageJob(event.Succeeded, ""), fmt.Errorf("get object: %w", web.ErrNoPicture), 410, "not kept"},
+		"unavailable":  {imageJob(event.Succeeded, ""), &accept.UnavailableError{Reason: "NATS is away"}, 503, "NATS is away"},
 		"store broken": {imageJob(event.Succeeded, ""), errors.New("secret"), 500, "has failed"},
 	} {
 		t.Run(name, func(t *testing.T) {

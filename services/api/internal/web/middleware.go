@@ -44,6 +44,9 @@ func (s *Server) observe(c *fiber.Ctx) error {
 			return err
 		}
 	}
+	if s.isDraining() {
+		c.Response().SetConnectionClose()
+	}
 
 	level, status := slog.LevelDebug, c.Response().StatusCode()
 	if status == http.StatusInternalServerError {

@@ -12,7 +12,7 @@ import (
 
 // An Accepter keeps what was asked for; once it has returned nil, the work will be done.
 //
-// Refusals that a client can act on are user.ErrTaken (409), accept.ErrTooLarge (413), *accept.Unavailable (503) and
+// Refusals that a client can act on are user.ErrTaken (409), accept.ErrTooLarge (413), *accept.UnavailableError (503) and
 // accept.ErrNoSpace (507). Any other error is answered with 500 and logged.
 type Accepter interface {
 	// Register keeps a new user and the job that welcomes them; notify asks for the notifier's task too.
@@ -40,7 +40,8 @@ type Waiter interface {
 
 // Pictures gives the results of picture jobs.
 type Pictures interface {
-	// Open gives the picture that the job has made, or [ErrNoPicture]. The caller closes its body; ctx lasts until then.
+	// Open gives the picture that the job has made, or [ErrNoPicture], or an *accept.UnavailableError while it cannot be had.
+	// The caller closes its body; ctx lasts until then.
 	Open(ctx context.Context, jobID string) (Picture, error)
 }
 

@@ -29,7 +29,7 @@ const maxEcho = 100
 
 // explain gives the answer for an error of the ports; what it does not know is a failure of ours.
 func explain(err error) error {
-	var unavailable *accept.Unavailable
+	var unavailable *accept.UnavailableError
 	switch {
 	case err == nil:
 		return nil
@@ -44,7 +44,7 @@ func explain(err error) error {
 	case errors.Is(err, accept.ErrNoSpace):
 		return huma.NewError(http.StatusInsufficientStorage, "There is no space left to keep this request. Nothing was accepted.")
 	case errors.As(err, &unavailable):
-		return retryLater("Not accepting requests of this kind for now: "+unavailable.Reason+".", unavailable.RetryAfter)
+		return retryLater("Not possible for now: "+unavailable.Reason+".", unavailable.RetryAfter)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return retryLater("The server was too busy to answer in time.", time.Second)
 	}
@@ -129,6 +129,10 @@ func (s *Server) fail(c *fiber.Ctx, err error) error {
 		detail = fmt.Sprintf("The body is larger than %d bytes.", bodyLimit)
 	case http.StatusUnsupportedMediaType:
 		detail = fe.Message
+	case http.StatusRequestHeaderFieldsTooLarge:
+		detail = fmt.Sprintf("The request's line and header fields are larger than %d bytes.", readBuffer)
+	case http.StatusRequestTimeout:
+		detail = "The request did not arrive in time."
 	case http.StatusInternalServerError:
 		detail = internalDetail
 		keepCause(c, failure{err: err})

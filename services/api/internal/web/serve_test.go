@@ -2,8 +2,11 @@ package web_test
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -26,17 +29,15 @@ func TestDrainEndsWaitsAtOnce(t *testing.T) {
 			t.Errorf("wait: %+v, %v", a, err)
 		}
 	})
-	sent := make(chan struct{})
+	taken := make(chan struct{})
 	wg.Go(func() {
-		close(sent)
-		a, err := c.try(http.MethodPost, "/sync-task/", "")
+		a, err := c.expecting(taken).try(http.MethodPost, "/sync-task/", "{}", "Expect: 100-continue")
 		if err != nil || a.status != 503 || a.header.Get("Retry-After") == "" {
 			t.Errorf("sync-task: %+v, %v", a, err)
 		}
 	})
 	<-w.waits.begun
-	<-sent
-	c.get("/livez") // by then the task is in
+	<-taken
 	start := time.Now()
 	if err := c.stop(); err != nil {
 		t.Error(err)
@@ -47,18 +48,31 @@ func TestDrainEndsWaitsAtOnce(t *testing.T) {
 	}
 }
 
+// expecting is the client with a connection of its own for one request, and closes taken when the server asks for its body.
+func (c *client) expecting(taken chan struct{}) *client {
+	d := *c
+	d.http = &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, ExpectContinueTimeout: 10 * time.Second}}
+	d.trace = &httptrace.ClientTrace{Got100Continue: func() { close(taken) }}
+	return &d
+}
+
 func TestDrainedServerIsNotReadyButAnswers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	s := web.New(w.opts)
 	c := run(t, s)
+	if a := c.get("/livez").is(200); a.last {
+		t.Error("the connection is not kept")
+	}
 	s.Drain()
 	if got := string(c.get("/readyz").is(503).body); got != "not ready: the server is stopping\n" {
 		t.Errorf("body is %q", got)
 	}
 	c.post("/sync-task/", "").problem(503)
 	c.post("/users/", ada).is(201)
-	c.get("/livez").is(200)
+	if a := c.get("/livez").is(200); !a.last {
+		t.Error("draining, but the connection is kept for another request")
+	}
 }
 
 func TestServeEndsWhenItsContextHasEndedBeforeIt(t *testing.T) {
@@ -165,7 +179,7 @@ func TestAnIdleConnectionIsClosed(t *testing.T) {
 	b := make([]byte, 512)
 	for {
 		if _, err := conn.Read(b); err != nil {
-			if ne, ok := err.(net.Error); ok && ne.Timeout() {
+			if errors.Is(err, os.ErrDeadlineExceeded) {
 				t.Error("still open")
 			}
 			return

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"strings"
 	"testing"
 	"time"
@@ -16,10 +17,11 @@ import (
 
 // A client talks to one running server.
 type client struct {
-	t    *testing.T
-	base string
-	http *http.Client
-	stop func() error // ends the server and gives what Serve returned; more than once is fine
+	t     *testing.T
+	base  string
+	http  *http.Client
+	trace *httptrace.ClientTrace // of every request; nil: none
+	stop  func() error           // ends the server and gives what Serve returned; more than once is fine
 }
 
 // start runs the server that the world makes.
@@ -63,6 +65,7 @@ type answer struct {
 	header http.Header
 	body   []byte
 	size   int64 // Content-Length
+	last   bool  // the server closes the connection
 }
 
 // do sends a request; headers are "Name: value". A body is JSON unless a header says otherwise.
@@ -76,7 +79,11 @@ func (c *client) do(method, path, body string, headers ...string) *answer {
 }
 
 func (c *client) try(method, path, body string, headers ...string) (*answer, error) {
-	req, err := http.NewRequestWithContext(c.t.Context(), method, c.base+path, strings.NewReader(body))
+	ctx := c.t.Context()
+	if c.trace != nil {
+		ctx = httptrace.WithClientTrace(ctx, c.trace)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
@@ -96,7 +103,7 @@ func (c *client) try(method, path, body string, headers ...string) (*answer, err
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
-	return &answer{t: c.t, status: resp.StatusCode, header: resp.Header, body: b, size: resp.ContentLength}, err
+	return &answer{t: c.t, status: resp.StatusCode, header: resp.Header, body: b, size: resp.ContentLength, last: resp.Close}, err
 }
 
 func (c *client) get(path string, headers ...string) *answer {

@@ -55,7 +55,7 @@ func (s *Server) syncTask(ctx context.Context, _ *struct{}) (*messageOutput, err
 	select {
 	case <-done.C:
 		return &messageOutput{Body: messageView{Message: "The task was done while you waited."}}, nil
-	case <-s.draining.Done():
+	case <-s.draining:
 		return nil, retryLater("The server is stopping.", time.Second)
 	case <-ctx.Done():
 		return nil, explain(ctx.Err())

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
 
@@ -23,7 +24,7 @@ type newUser struct {
 // Resolve checks what a schema cannot say; what the schema already refuses is left out.
 func (u *newUser) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 	var errs []error
-	if u.Email != "" && len(u.Email) <= maxEmail {
+	if runes := utf8.RuneCountInString(string(u.Email)); runes > 0 && runes <= maxEmail {
 		if err := checkEmail(string(u.Email)); err != nil {
 			errs = append(errs, &huma.ErrorDetail{Message: err.Error(), Location: at.With("email"), Value: string(u.Email)})
 		}
@@ -36,7 +37,7 @@ func (u *newUser) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
 	return errs
 }
 
-const maxEmail = 254 // bytes: what fits into an SMTP path
+const maxEmail = 254 // bytes: what fits into an SMTP path; a schema can only count characters
 
 type emailField string
 

@@ -81,6 +81,7 @@ func TestBadRegistrationsAreRefused(t *testing.T) {
 		"comment":                  {withEmail("a(x)@b.co"), "", 422, "body.email"},
 		"long label":               {withEmail("a@" + strings.Repeat("b", 64) + ".co"), "", 422, "body.email"},
 		"long address":             {withEmail("a@" + strings.Repeat("bbbbbbb.", 32) + "co"), "", 422, "body.email"},
+		"long address in bytes":    {withEmail("a@" + strings.Repeat(strings.Repeat("ä", 30)+".", 8) + "co"), "", 422, "body.email"},
 		"empty username":           {withName(""), "", 422, "body.username"},
 		"blank username":           {withName(" \u00a0 "), "", 422, "body.username"},
 		"long username":            {withName(strings.Repeat("ä", 101)), "", 422, "body.username"},
@@ -167,8 +168,8 @@ func TestRefusedAccepts(t *testing.T) {
 		retry  string
 	}{
 		"taken":         {user.ErrTaken, 409, ""},
-		"unavailable":   {&accept.Unavailable{Reason: "the stream USERS is behind", RetryAfter: 1500 * time.Millisecond}, 503, "2"},
-		"no retry time": {fmt.Errorf("register: %w", &accept.Unavailable{Reason: "starting"}), 503, "1"},
+		"unavailable":   {&accept.UnavailableError{Reason: "the stream USERS is behind", RetryAfter: 1500 * time.Millisecond}, 503, "2"},
+		"no retry time": {fmt.Errorf("register: %w", &accept.UnavailableError{Reason: "starting"}), 503, "1"},
 		"too large":     {accept.ErrTooLarge, 413, ""},
 		"no space":      {fmt.Errorf("append: %w", accept.ErrNoSpace), 507, ""},
 	} {
@@ -179,7 +180,7 @@ func TestRefusedAccepts(t *testing.T) {
 			c := w.start(t)
 			a := c.post("/users/", ada).has("Retry-After", tt.retry)
 			p := a.problem(tt.status)
-			var u *accept.Unavailable
+			var u *accept.UnavailableError
 			if errors.As(tt.err, &u) && !strings.Contains(p.Detail, u.Reason) {
 				t.Errorf("detail %q does not give the reason", p.Detail)
 			}
@@ -224,7 +225,7 @@ func TestUsersArePagedOldestFirst(t *testing.T) {
 	}
 	c := w.start(t)
 	ids := func(a *answer) []string {
-		var users []struct{ ID, Email, Username, Created_at, Job_id string } //nolint:revive,staticcheck // as in the JSON
+		var users []struct{ ID, Email, Username, Created_at, Job_id string }
 		a.into(&users)
 		var ids []string
 		for _, u := range users {

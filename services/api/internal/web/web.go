@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -62,18 +63,17 @@ type Server struct {
 	log    *slog.Logger
 	app    *fiber.App
 
-	// draining is the server's lifetime, not a request's: done when long answers are to end.
-	draining context.Context
-	drain    context.CancelFunc
+	draining chan struct{} // closed when long answers are to end
+	drain    func()        // closes it, once
 }
 
 // New makes a server; [Server.Serve] runs it.
 func New(o Options) *Server { return newServer(o, defaults()) }
 
 func newServer(o Options, l limits) *Server {
-	s := &Server{opts: withDefaults(o), limits: l}
+	s := &Server{opts: withDefaults(o), limits: l, draining: make(chan struct{})}
 	s.log = s.opts.Log
-	s.draining, s.drain = context.WithCancel(context.Background())
+	s.drain = sync.OnceFunc(func() { close(s.draining) })
 	s.app = fiber.New(fiber.Config{
 		AppName:               "handoff",
 		DisableStartupMessage: true,
