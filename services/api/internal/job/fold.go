@@ -18,14 +18,13 @@ type Seen struct {
 // later in (generation, ended, claim, running before retrying) stands.
 func Fold(t Task, s Seen) (Task, bool) {
 	r := s.Record
-	if s.Revision == t.Revision {
-		return t, false
-	}
 	switch compare(r, &t) {
 	case -1:
 		return t, false
 	case 0:
-		if t.State.Ended() || s.Revision < t.Revision {
+		// By the time, not by the revision: that begins again in a bucket that was lost and made anew.
+		later := s.At.After(t.Touched) || s.At.Equal(t.Touched) && s.Revision > t.Revision
+		if t.State.Ended() || !later {
 			return t, false
 		}
 		t.Progress, t.Touched, t.Revision = r.Progress, s.At, s.Revision
