@@ -85,18 +85,24 @@ func Decode(b []byte) (*Envelope, error) {
 	case e.SpecVersion != SpecVersion:
 		return nil, fmt.Errorf("%w: specversion is %q, want %q", ErrUndecodable, e.SpecVersion, SpecVersion)
 	case !ValidID(e.ID):
-		return nil, fmt.Errorf("%w: id %.80q is not 1 to 64 of A-Z a-z 0-9 _ -", ErrUndecodable, e.ID)
+		return nil, fmt.Errorf("%w: id %.80q is not %s", ErrUndecodable, e.ID, idForm)
 	case e.Source == "":
 		return nil, fmt.Errorf("%w: source is missing", ErrUndecodable)
 	case !ValidType(e.Type):
 		return nil, fmt.Errorf("%w: type %.80q is not one of ours", ErrUndecodable, string(e.Type))
-	case len(e.Data) == 0:
+	case len(e.Data) == 0 || string(e.Data) == "null":
 		return nil, fmt.Errorf("%w: data is missing", ErrUndecodable)
 	}
-	for _, s := range e.Services() {
+	services := e.Services()
+	seen := make(map[string]bool, len(services))
+	for _, s := range services {
 		if !ValidService(s) {
 			return nil, fmt.Errorf("%w: tasks %.80q is not a list of service names", ErrUndecodable, e.Tasks)
 		}
+		if seen[s] {
+			return nil, fmt.Errorf("%w: tasks names %s twice", ErrUndecodable, s)
+		}
+		seen[s] = true
 	}
 	return &e, nil
 }
@@ -146,9 +152,12 @@ func ValidType(t Type) bool {
 	return false
 }
 
-// ValidID reports whether s can be a job's id: 1 to 64 of A-Z a-z 0-9 _ and -. Such an id can be a NATS subject token
-// and a key of a bucket.
-func ValidID(s string) bool { return validName(s, 64, true) }
+// ValidID reports whether s can be a job's id: 1 to 64 of A-Z a-z 0-9 _ and -, with no _ in front, where a bucket has keys
+// that belong to no job. Such an id can be a NATS subject token and a key of a bucket.
+func ValidID(s string) bool { return validName(s, 64, true) && s[0] != '_' }
+
+// idForm is what [ValidID] asks for, in an error.
+const idForm = "1 to 64 of A-Z a-z 0-9 _ -, with no _ in front"
 
 // ValidService reports whether s can be a service's name: 1 to 32 of a-z 0-9 _ and -.
 func ValidService(s string) bool { return validName(s, 32, false) }

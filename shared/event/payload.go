@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,7 +30,7 @@ func (UserCreatedData) EventType() Type { return UserCreated }
 func (d UserCreatedData) Validate() error {
 	switch {
 	case !ValidID(d.UserID):
-		return fmt.Errorf("user_id %.80q is not 1 to 64 of A-Z a-z 0-9 _ -", d.UserID)
+		return fmt.Errorf("user_id %.80q is not %s", d.UserID, idForm)
 	case d.Email == "":
 		return errors.New("email is missing")
 	case d.Username == "":
@@ -78,12 +79,18 @@ func (o Operation) MarshalJSON() ([]byte, error) {
 // UnmarshalJSON implements json.Unmarshaler.
 func (o *Operation) UnmarshalJSON(b []byte) error {
 	var name string
-	if json.Unmarshal(b, &name) == nil {
+	if b = bytes.TrimSpace(b); len(b) > 0 && b[0] == '"' {
+		if err := json.Unmarshal(b, &name); err != nil {
+			return err
+		}
+		if name == "" {
+			return errors.New("an operation's name is empty")
+		}
 		*o = Operation{Name: name}
 		return nil
 	}
 	var obj map[string]json.RawMessage
-	if err := json.Unmarshal(b, &obj); err != nil {
+	if err := json.Unmarshal(b, &obj); err != nil || obj == nil {
 		return errors.New(`an operation is a name or an object with a "name"`)
 	}
 	if err := json.Unmarshal(obj["name"], &name); err != nil || name == "" {
@@ -106,7 +113,7 @@ func (TaskRequestedData) EventType() Type { return TaskRequested }
 
 // Validate implements [Payload].
 func (d TaskRequestedData) Validate() error {
-	if d.DurationMS < 0 || d.Duration() > time.Hour {
+	if d.DurationMS < 0 || d.DurationMS > time.Hour.Milliseconds() {
 		return fmt.Errorf("duration_ms is %d, want 0 to 3600000", d.DurationMS)
 	}
 	return nil
@@ -140,7 +147,7 @@ func (JobFinishedData) EventType() Type { return JobFinished }
 // Validate implements [Payload].
 func (d JobFinishedData) Validate() error {
 	if !ValidID(d.JobID) {
-		return fmt.Errorf("job_id %.80q is not 1 to 64 of A-Z a-z 0-9 _ -", d.JobID)
+		return fmt.Errorf("job_id %.80q is not %s", d.JobID, idForm)
 	}
 	if d.CallbackURL == "" {
 		return errors.New("callback_url is missing")

@@ -96,14 +96,17 @@ func (r *Record) Encode() ([]byte, error) {
 	return b, nil
 }
 
-// Cut shortens s to at most n bytes of valid UTF-8 and says so by an ellipsis.
+// Cut shortens s to at most n bytes of valid UTF-8 and says so by an ellipsis, if n leaves room for one.
 func Cut(s string, n int) string {
 	s = strings.ToValidUTF8(s, "\uFFFD")
 	if len(s) <= n {
 		return s
 	}
-	const ellipsis = "…"
-	end := n - len(ellipsis)
+	ellipsis := "…"
+	if n < len(ellipsis) {
+		ellipsis = ""
+	}
+	end := max(0, n-len(ellipsis))
 	for end > 0 && !utf8.RuneStart(s[end]) {
 		end--
 	}
