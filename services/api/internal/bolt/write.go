@@ -75,12 +75,15 @@ func putJobs(tx *bolt.Tx, jobs map[string]*job.Job) error {
 		if !isNew {
 			continue
 		}
-		if err := ids.Put([]byte(j.ID), k); err != nil {
+		if err := errors.Join(ids.Put([]byte(j.ID), k), count(rows)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// count has a bucket's sequence say how many rows it holds; see [Store.Size].
+func count(b *bolt.Bucket) error { return b.SetSequence(b.Sequence() + 1) }
 
 func putUsers(tx *bolt.Tx, users []user.User) error {
 	rows, ids := tx.Bucket(bucketUsers), tx.Bucket(bucketUserIDs)
@@ -91,7 +94,7 @@ func putUsers(tx *bolt.Tx, users []user.User) error {
 			return fmt.Errorf("encode user %s: %w", users[i].ID, err)
 		}
 		k := key(users[i].Key)
-		if err := errors.Join(rows.Put(k, b), ids.Put([]byte(users[i].ID), k)); err != nil {
+		if err := errors.Join(rows.Put(k, b), ids.Put([]byte(users[i].ID), k), count(rows)); err != nil {
 			return err
 		}
 	}

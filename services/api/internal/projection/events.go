@@ -1,0 +1,150 @@
+package projection
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/user"
+	"handoff/shared/event"
+	"handoff/shared/stream"
+)
+
+// events says what the messages of one work stream change.
+type events struct {
+	stream string
+	emails Emails
+	log    *slog.Logger
+}
+
+func (e *events) apply(v *commit.View, created time.Time, batch []message) error {
+	for i := range batch {
+		if err := e.read(v, created, &batch[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (e *events) read(v *commit.View, created time.Time, m *message) error {
+	if id, _, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), "."); event.ValidID(id) {
+		known, err := e.asked(v, id, m)
+		if known || err != nil {
+			return err
+		}
+	}
+	env, err := event.Decode(m.Data())
+	if err != nil {
+		return e.refuse(v, created, m, err.Error())
+	}
+	known, err := e.asked(v, env.ID, m)
+	if known || err != nil {
+		return err
+	}
+	services := env.Services()
+	if services == nil {
+		services = stream.AskedBy(m.Subject())
+	}
+	if len(services) == 0 {
+		return e.refuse(v, created, m, "the event names no service, and its subject asks none")
+	}
+	return e.adopt(v, env, services, m)
+}
+
+// asked notes that a known job's tasks are asked for by m; false when the job is not known.
+func (e *events) asked(v *commit.View, id string, m *message) (known bool, err error) {
+	j, err := v.Job(id)
+	if errors.Is(err, job.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	only := ""
+	if strings.HasPrefix(m.Subject(), "retry.") {
+		only = stream.AskedBy(m.Subject())[0]
+	}
+	generation, _ := strconv.Atoi(m.Headers().Get(stream.HeaderGeneration)) // absent is 0
+	for i := range j.Tasks {
+		if only != "" && j.Tasks[i].Service != only {
+			continue
+		}
+		t, news := job.Asked(j.Tasks[i], m.seq, generation)
+		if !news {
+			continue
+		}
+		if j, err = v.Edit(id); err != nil {
+			return false, err
+		}
+		j.Tasks[i] = t
+	}
+	return true, nil
+}
+
+// adopt makes a job of an event that the store does not know: somebody published it by hand, or the store is newer than it.
+func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m *message) error {
+	orphans, err := v.Adopt(env.ID)
+	if err != nil {
+		return err
+	}
+	key := v.NextKey()
+	j := job.New(env, e.stream, key, services)
+	row := commit.Accept{Key: key, Stream: e.stream, Subject: stream.Subject(env.Type, services), Job: env.ID, Data: m.Data(), Read: true}
+	v.Accept(row, j)
+	for i := range j.Tasks {
+		t := &j.Tasks[i]
+		t.Message = m.seq
+		for k := range orphans {
+			if orphans[k].Service == t.Service {
+				*t, _ = job.Fold(*t, orphans[k].Seen)
+			}
+		}
+		if t.State == event.Dead {
+			addDeadLetter(v, j, t, row.Data)
+		}
+	}
+	if env.Type == event.UserCreated {
+		return e.addUser(v, env, key)
+	}
+	return nil
+}
+
+// addUser adds the user that an event tells of, unless the address is taken: the first wins.
+func (e *events) addUser(v *commit.View, env *event.Envelope, key uint64) error {
+	data, err := event.DecodeData[event.UserCreatedData](env)
+	if err != nil {
+		return nil //nolint:nilerr // the mailer records it as dead; there is no user to add
+	}
+	taken, err := e.emails.Taken(v, data.Email)
+	if err != nil {
+		return err
+	}
+	if taken {
+		e.log.Warn("Event is about an e-mail address that another user has", "job", env.ID)
+		return nil
+	}
+	v.AddUser(user.User{ID: data.UserID, Key: key, Email: data.Email, Username: data.Username, Created: env.Time, JobID: env.ID})
+	e.emails.Add(v, data.Email, key)
+	return nil
+}
+
+// refuse copies to DEAD what nobody can read, once.
+func (e *events) refuse(v *commit.View, created time.Time, m *message, why string) error {
+	if !m.news {
+		return nil
+	}
+	e.log.Warn("Message is no event of ours", "subject", m.Subject(), "sequence", m.seq, "error", why)
+	v.AddEntry(commit.Entry{
+		Stream: stream.Dead, Subject: stream.DeadSubject("api", m.Subject()),
+		MsgID:  fmt.Sprintf("%s-%d-%d.dead", e.stream, created.UnixMicro(), m.seq),
+		Header: deadHeader(0, why), Data: m.Data(),
+	})
+	return nil
+}

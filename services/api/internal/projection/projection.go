@@ -1,0 +1,93 @@
+package projection
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/services/api/internal/commit"
+	"handoff/shared/stream"
+)
+
+// A Store says how far a stream has been read.
+type Store interface {
+	Cursor(stream string) (time.Time, error)
+}
+
+// A Writer runs a function in the store's next transaction.
+type Writer interface {
+	Do(f func(*commit.View) error) error
+}
+
+// A Gate is closed from every connect until the streams have been looked after.
+type Gate interface {
+	// Passed reports whether the gate is open, and gives a channel that is closed when that changes.
+	Passed() (bool, <-chan struct{})
+	// Check asks for the streams to be looked after soon.
+	Check()
+}
+
+// Emails knows which addresses are taken.
+type Emails interface {
+	Taken(v *commit.View, email string) (bool, error)
+	Add(v *commit.View, email string, key uint64)
+}
+
+// Projection is a reader for each work stream and each bucket. Make it with [New] and [Projection.Run] it.
+type Projection struct {
+	readers []*reader
+	caught  chan struct{} // closed once every reader has been at its stream's end
+}
+
+// New makes a projection that reads with js and writes with w.
+func New(store Store, w Writer, gate Gate, emails Emails, js jetstream.JetStream, log *slog.Logger) *Projection {
+	p := &Projection{caught: make(chan struct{})}
+	add := func(name string, apply applyFunc) {
+		p.readers = append(p.readers, &reader{
+			stream: name, apply: apply, store: store, writer: w, gate: gate, js: js, log: log.With("stream", name),
+			caught: make(chan struct{}),
+		})
+	}
+	for _, name := range stream.WorkStreams() {
+		e := &events{stream: name, emails: emails, log: log.With("stream", name)}
+		add(name, e.apply)
+	}
+	for _, service := range stream.Services() {
+		r := &records{service: service, log: log.With("service", service)}
+		add(stream.BucketStream(stream.Bucket(service)), r.apply)
+	}
+	return p
+}
+
+// Run reads until ctx ends.
+func (p *Projection) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	for _, r := range p.readers {
+		wg.Go(func() { r.run(ctx) })
+	}
+	wg.Go(func() {
+		for _, r := range p.readers {
+			select {
+			case <-r.caught:
+			case <-ctx.Done():
+				return
+			}
+		}
+		close(p.caught)
+	})
+	wg.Wait()
+}
+
+// CaughtUp gives a channel that is closed once every stream and bucket has been read to its end.
+func (p *Projection) CaughtUp() <-chan struct{} { return p.caught }
+
+// Pending is how many messages of all streams were still to be read when last heard.
+func (p *Projection) Pending() (n uint64) {
+	for _, r := range p.readers {
+		n += r.pending.Load()
+	}
+	return n
+}

@@ -1,0 +1,155 @@
+package reconcile
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/shared/stream"
+)
+
+const (
+	every    = 10 * time.Second
+	patience = 10 * time.Second
+	maxPause = 2 * time.Second
+	minPause = 250 * time.Millisecond
+)
+
+// Reconciler looks after NATS. Make it with [New] and [Reconciler.Run] it.
+type Reconciler struct {
+	nc   *nats.Conn
+	js   jetstream.JetStream
+	cfg  stream.Config
+	log  *slog.Logger
+	asks chan struct{}
+
+	mu      sync.Mutex
+	open    bool
+	epoch   uint64        // of the connection that the gate was opened for
+	changed chan struct{} // closed when the gate opens or closes
+	waiting error         // why it is closed
+}
+
+// New makes a reconciler of what cfg describes. The gate is closed.
+func New(nc *nats.Conn, js jetstream.JetStream, cfg stream.Config, log *slog.Logger) *Reconciler {
+	return &Reconciler{
+		nc: nc, js: js, cfg: cfg, log: log, asks: make(chan struct{}, 1), changed: make(chan struct{}),
+		waiting: errors.New("NATS has not been looked at yet"),
+	}
+}
+
+// Passed reports whether NATS has been looked after since the last connect, and gives a channel that is closed when that
+// changes.
+func (r *Reconciler) Passed() (bool, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.open && r.epoch == r.nc.Stats().Reconnects, r.changed
+}
+
+// Err says what is in the way; nil when NATS has been looked after.
+func (r *Reconciler) Err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.waiting
+}
+
+// Check asks for a look soon.
+func (r *Reconciler) Check() {
+	select {
+	case r.asks <- struct{}{}:
+	default:
+	}
+}
+
+// Run looks after NATS until ctx ends.
+func (r *Reconciler) Run(ctx context.Context) {
+	status := r.nc.StatusChanged(nats.CONNECTED, nats.DISCONNECTED, nats.RECONNECTING)
+	defer r.nc.RemoveStatusListener(status)
+	var pause time.Duration
+	for ctx.Err() == nil {
+		wait := every
+		if err := r.look(ctx); err != nil && ctx.Err() == nil {
+			pause = min(max(2*pause, minPause), maxPause)
+			wait = pause
+		} else {
+			pause = 0
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+		case <-timer.C:
+		case <-status:
+			r.close(errors.New("no connection to NATS"))
+		case <-r.asks:
+			// Whoever asks will ask again; a moment's rest keeps a missing stream from making this a busy loop.
+			select {
+			case <-time.After(minPause):
+			case <-ctx.Done():
+			}
+		}
+		timer.Stop()
+	}
+}
+
+// look makes what is missing and opens the gate.
+func (r *Reconciler) look(ctx context.Context) error {
+	if !r.nc.IsConnected() {
+		err := errors.New("no connection to NATS")
+		r.close(err)
+		return err
+	}
+	epoch := r.nc.Stats().Reconnects
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if err := stream.Ensure(ctx, r.js, r.cfg); err != nil {
+		if r.nc.IsConnected() {
+			r.say(err)
+		}
+		return err
+	}
+	r.pass(epoch)
+	return nil
+}
+
+// say logs an obstacle once.
+func (r *Reconciler) say(err error) {
+	r.mu.Lock()
+	same := r.waiting != nil && r.waiting.Error() == err.Error()
+	r.waiting = err
+	r.mu.Unlock()
+	if !same {
+		r.log.Warn("Streams are not as they should be", "error", err)
+	}
+}
+
+func (r *Reconciler) close(why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = why
+	if r.open {
+		r.open = false
+		r.change()
+	}
+}
+
+func (r *Reconciler) pass(epoch uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.waiting = nil
+	if r.open && r.epoch == epoch {
+		return
+	}
+	r.open, r.epoch = true, epoch
+	r.change()
+	r.log.Info("Streams, buckets and consumers are in place")
+}
+
+func (r *Reconciler) change() {
+	close(r.changed)
+	r.changed = make(chan struct{})
+}
