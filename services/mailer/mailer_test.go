@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/mailer"
@@ -51,13 +52,19 @@ func ask(t *testing.T, js jetstream.JetStream, email string, reached func(event.
 	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
 		t.Fatal(err)
 	}
+	return await(t, js, func(r *event.Record) bool { return reached(r.State) })
+}
+
+// await gives job-1's record once it is one that is waited for.
+func await(t *testing.T, js jetstream.JetStream, reached func(*event.Record) bool) *event.Record {
+	t.Helper()
 	bucket, err := js.KeyValue(t.Context(), stream.Bucket("mailer"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := bucket.Watch(ctx, job)
+	changes, err := bucket.Watch(ctx, "job-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -72,11 +79,11 @@ func ask(t *testing.T, js jetstream.JetStream, email string, reached func(event.
 			if last, err = event.DecodeRecord(entry.Value()); err != nil {
 				t.Fatal(err)
 			}
-			if reached(last.State) {
+			if reached(last) {
 				return last
 			}
 		case <-ctx.Done():
-			t.Fatalf("job %s stays at %+v", job, last)
+			t.Fatalf("job-1 stays at %+v", last)
 		}
 	}
 }
@@ -93,6 +100,49 @@ func TestMailerWritesFilesUnlessToldOtherwise(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(dir, "mail", "job-1.mailer.eml")); err != nil {
 		t.Error(err)
 	}
+}
+
+func TestMailerSendsARedriveToTheSameFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	js := start(t, mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir})
+	ask(t, js, "ada@example.org", event.State.Ended)
+	path := filepath.Join(dir, "mail", "job-1.mailer.eml")
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("half a mess"), 0o600); err != nil { // so that a second writing shows
+		t.Fatal(err)
+	}
+
+	again(t, js)
+	if got, err := os.ReadFile(path); err != nil || string(got) != string(first) {
+		t.Errorf("sent again, the file holds\n%s\n(%v), want\n%s", got, err, first)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "mail")); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v (%v), want one file", entries, err)
+	}
+}
+
+// again asks for job-1 once more, as a redrive does, and waits for its end.
+func again(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
+	users, err := js.Stream(t.Context(), stream.Users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := users.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := nats.NewMsg(stream.RetrySubject("mailer", event.UserCreated))
+	msg.Data = stored.Data
+	msg.Header.Set(stream.HeaderGeneration, "1")
+	if _, err := js.PublishMsg(t.Context(), msg, jetstream.WithMsgID("job-1.mailer.2")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, js, func(r *event.Record) bool { return r.Generation == 1 && r.State == event.Succeeded })
 }
 
 func TestMailerGivesUpOnAMalformedAddress(t *testing.T) {

@@ -3,10 +3,14 @@ package eml
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
+	"time"
 
 	"github.com/natefinch/atomic"
 
@@ -19,7 +23,7 @@ const Folder = "mail"
 // A Sender writes messages into a folder. It implements [mail.Sender].
 type Sender struct{ dir string }
 
-// New makes the folder below dataDir.
+// New makes the folder below dataDir and finds out whether it can be written. It removes what a killed process has left of a write.
 func New(dataDir string) (*Sender, error) {
 	dir := filepath.Join(dataDir, Folder)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -28,7 +32,48 @@ func New(dataDir string) (*Sender, error) {
 	if err := syncDir(dataDir); err != nil {
 		return nil, fmt.Errorf("make the folder for mail: %w", err)
 	}
+	probe, err := os.CreateTemp(dir, ".probe")
+	if err != nil {
+		return nil, fmt.Errorf("write into the folder for mail: %w", err)
+	}
+	_ = probe.Close() // it is empty
+	if err := os.Remove(probe.Name()); err != nil {
+		return nil, fmt.Errorf("write into the folder for mail: %w", err)
+	}
+	if err := sweep(dir, time.Now()); err != nil {
+		return nil, fmt.Errorf("tidy the folder for mail: %w", err)
+	}
 	return &Sender{dir: dir}, nil
+}
+
+// A write takes a moment: a part that is older than leftover has no writer any more, in this process or another.
+const leftover = 5 * time.Minute
+
+// sweep removes the parts that atomic.WriteFile was killed over before it could rename them.
+func sweep(dir string, now time.Time) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if !isPart(e.Name()) {
+			continue
+		}
+		info, err := e.Info()
+		if err != nil || !info.Mode().IsRegular() || now.Sub(info.ModTime()) < leftover {
+			continue // gone meanwhile: another process may be sweeping too
+		}
+		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// isPart reports whether name is one that atomic.WriteFile gives to what it has not finished: the file's and a number.
+func isPart(name string) bool {
+	_, number, found := strings.Cut(name, ".eml")
+	return found && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
 // Simulated implements [mail.Sender].

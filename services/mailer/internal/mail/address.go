@@ -16,7 +16,7 @@ func ParseFrom(s string) (netmail.Address, error) {
 	if err != nil {
 		return netmail.Address{}, errors.New(`want "Name <user@example.org>" or user@example.org`)
 	}
-	address, err := asciiDomain(a.Address)
+	address, err := forEnvelope(a.Address)
 	if err != nil {
 		return netmail.Address{}, err
 	}
@@ -27,33 +27,39 @@ func ParseFrom(s string) (netmail.Address, error) {
 // else than it looks like has no business in an envelope.
 func parseRecipient(s string) (netmail.Address, error) {
 	a, err := netmail.ParseAddress(s)
-	if err != nil || a.Name != "" || a.Address != s {
+	if err != nil || a.Name != "" || a.Address != s || clean(s) != s {
 		return netmail.Address{}, fmt.Errorf("%w: %.100q is not a bare e-mail address", ErrRefused, s)
 	}
-	address, err := asciiDomain(a.Address)
+	address, err := forEnvelope(a.Address)
 	if err != nil {
 		return netmail.Address{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
 	return netmail.Address{Address: address}, nil
 }
 
-// asciiDomain writes an internationalised domain the way that every mail server understands. The local part stays as it
-// is: only its own server knows what it means.
-func asciiDomain(address string) (string, error) {
+// forEnvelope gives an address as every mail server understands it, its domain in ASCII. The local part stays as it is: only
+// its own server knows what it means.
+func forEnvelope(address string) (string, error) {
 	d := domain(address)
-	if isASCII(d) {
-		return address, nil
+	if !isASCII(d) {
+		ascii, err := idna.Lookup.ToASCII(d)
+		if err != nil {
+			return "", fmt.Errorf("%.100q is not a domain: %w", d, err)
+		}
+		address = strings.TrimSuffix(address, d) + ascii
 	}
-	ascii, err := idna.Lookup.ToASCII(d)
-	if err != nil {
-		return "", fmt.Errorf("%.100q is not a domain: %w", d, err)
+	if len(address) > maxAddress {
+		return "", fmt.Errorf("an address of %d bytes is longer than mail can carry", len(address))
 	}
-	address = strings.TrimSuffix(address, d) + ascii
-	if _, err := netmail.ParseAddress("<" + address + ">"); err != nil { // what a domain maps to may be empty
-		return "", fmt.Errorf("%.100q is not a domain", d)
+	// What a domain maps to may be empty, and a local part that had to be quoted can't stand in an envelope as it is.
+	if _, err := netmail.ParseAddress("<" + address + ">"); err != nil {
+		return "", fmt.Errorf("%.100q is not an address that can be sent", address)
 	}
 	return address, nil
 }
+
+// maxAddress is RFC 5321's limit of a path, without its angle brackets.
+const maxAddress = 254
 
 func domain(address string) string { return address[strings.LastIndexByte(address, '@')+1:] }
 
@@ -66,7 +72,16 @@ const maxName = 100
 
 // oneLine gives a name that can't break a line, turn the direction of the text around it, or fill the page.
 func oneLine(name string) string {
-	name = strings.Map(func(r rune) rune {
+	name = strings.Join(strings.Fields(clean(name)), " ")
+	if r := []rune(name); len(r) > maxName {
+		name = string(r[:maxName-1]) + "…"
+	}
+	return name
+}
+
+// clean takes out of a text what acts on the text around it.
+func clean(s string) string {
+	return strings.Map(func(r rune) rune {
 		switch {
 		case unicode.IsControl(r), unicode.In(r, unicode.Zl, unicode.Zp):
 			return ' '
@@ -74,12 +89,7 @@ func oneLine(name string) string {
 			return -1
 		}
 		return r
-	}, strings.ToValidUTF8(name, "\uFFFD"))
-	name = strings.Join(strings.Fields(name), " ")
-	if r := []rune(name); len(r) > maxName {
-		name = string(r[:maxName-1]) + "…"
-	}
-	return name
+	}, strings.ToValidUTF8(s, "\uFFFD"))
 }
 
 // headerText keeps a text that looks like an RFC 2047 encoded word from being decoded by the reader's program.

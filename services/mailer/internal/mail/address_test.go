@@ -14,7 +14,7 @@ func TestParseFrom(t *testing.T) {
 			t.Errorf("ParseFrom(%q) = %q, %v; want %q", in, got.String(), err, want)
 		}
 	}
-	for _, in := range []string{"", "Handoff", "a@b, c@d", "a@\u00ad.example", "a@b\r\nBcc: c@d"} {
+	for _, in := range []string{"", "Handoff", "a@b, c@d", "a@\u00ad.example", "a@b\r\nBcc: c@d", `"a> SIZE=1"@b.org`} {
 		if got, err := ParseFrom(in); err == nil {
 			t.Errorf("ParseFrom(%q) = %q, want an error", in, got.String())
 		}

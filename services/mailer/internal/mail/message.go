@@ -13,9 +13,9 @@ import (
 
 // A Message is one e-mail, ready for any [Sender]. Senders that speak an API read its fields, all others send [Message.Bytes].
 type Message struct {
-	Key     string // names the effect: the same for every attempt; letters, digits, ".", "_" and "-"
-	ID      string // Message-ID without angle brackets
-	Date    time.Time
+	Key     string    // names the effect: the same for every attempt; letters, digits, ".", "_" and "-"
+	ID      string    // Message-ID without angle brackets
+	Date    time.Time // zero, as in an event made by hand: the time of rendering
 	From    netmail.Address
 	To      netmail.Address
 	Subject string
@@ -24,7 +24,7 @@ type Message struct {
 }
 
 // Bytes gives m in the Internet Message Format with CRLF line ends: a multipart/alternative of the text and the HTML.
-// The same message always gives the same bytes, and they are ASCII unless an address is not.
+// The same message with a Date always gives the same bytes, and they are ASCII unless an address is not.
 func (m *Message) Bytes() ([]byte, error) {
 	msg := gomail.NewMsg(
 		gomail.WithCharset(gomail.CharsetUTF8),
@@ -35,7 +35,9 @@ func (m *Message) Bytes() ([]byte, error) {
 	msg.FromMailAddress(&m.From)
 	msg.ToMailAddress(&m.To)
 	msg.Subject(m.Subject)
-	msg.SetDateWithValue(m.Date.UTC())
+	if !m.Date.IsZero() { // else the library sets one
+		msg.SetDateWithValue(m.Date.UTC())
+	}
 	msg.SetMessageIDWithValue(m.ID)
 	// RFC 3834: keeps vacation responders from answering.
 	msg.SetGenHeader("Auto-Submitted", "auto-generated")

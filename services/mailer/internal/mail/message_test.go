@@ -180,6 +180,19 @@ func checkMessage(t *testing.T, b []byte) {
 	}
 }
 
+func TestMessageOfAnEventWithoutATimeHasADate(t *testing.T) {
+	t.Parallel()
+	e := mailtest.Event("job-1", "ada", "ada@example.org")
+	e.Time = time.Time{}
+	b, err := mailtest.Message(t, e).Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if at, err := parse(t, b).header.Date(); err != nil || at.Year() < 2026 {
+		t.Errorf("Date is %v (%v), want the present", at, err)
+	}
+}
+
 func TestMessageWritesDomainsInASCII(t *testing.T) {
 	t.Parallel()
 	for email, want := range map[string]string{

@@ -70,6 +70,23 @@ func TestWelcomeLogsWhatTheDemoLogged(t *testing.T) {
 	}
 }
 
+func TestWelcomeLogsNoMoreThanAName(t *testing.T) {
+	t.Parallel()
+	for name, username := range mailtest.NastyUsernames() {
+		var buf bytes.Buffer
+		// As a terminal would show it: slog's own handlers quote, others may not.
+		log := slog.New(slog.NewTextHandler(&buf, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+			if a.Key == slog.MessageKey && (len(a.Value.String()) > 600 || strings.ContainsAny(a.Value.String(), "\r\n\x00\u202e\u2028")) {
+				t.Errorf("%s: logged %.200q", name, a.Value.String())
+			}
+			return a
+		}}))
+		if _, err := newWelcome(t, &sender{}, log).Handle(t.Context(), mailtest.Event("job-1", username, "eve@example.org")); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestWelcomeResultSaysWhereTheMessageHasGone(t *testing.T) {
 	t.Parallel()
 	got, err := newWelcome(t, &sender{}, slog.New(slog.DiscardHandler)).
@@ -86,7 +103,8 @@ func TestWelcomeRefusesMalformedAddresses(t *testing.T) {
 		"", "ada", "ada@", "@example.org", "ada@example.org, eve@example.org", "Ada <ada@example.org>", "<ada@example.org>",
 		" ada@example.org", "ada@example.org\r\nBcc: eve@example.org", "ada@example.org\n", "ada(comment)@example.org", `"a b"@example.org`,
 		"ada@ex ample.org", "ada@\u00ad.example", "a\x00da@example.org", "ada@example.org\x00", "undisclosed:;",
-		"ada@xn--ü.example",
+		"ada@xn--ü.example", "ada\u202Egro@example.org", strings.Repeat("a", 250) + "@example.org",
+		"ada@" + strings.Repeat("例え.", 60) + "テスト",
 	} {
 		s := &sender{}
 		_, err := newWelcome(t, s, slog.New(slog.DiscardHandler)).Handle(t.Context(), mailtest.Event("job-1", "ada", address))

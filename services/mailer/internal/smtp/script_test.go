@@ -76,7 +76,6 @@ func (s *script) serve(conn net.Conn) {
 		if inData && line != "." {
 			continue
 		}
-		inData = false
 		s.mu.Lock()
 		s.commands = append(s.commands, line)
 		s.mu.Unlock()

@@ -44,7 +44,7 @@ func (s *Sender) Send(ctx context.Context, m *mail.Message) (mail.Receipt, error
 	}
 	if err := s.send(ctx, m, b); err != nil {
 		if cause := context.Cause(ctx); cause != nil { // it closed the connection; err says how far the attempt had come
-			err = fmt.Errorf("%w (%v)", cause, err)
+			err = fmt.Errorf("%w (%s)", cause, err.Error())
 		}
 		return mail.Receipt{}, fmt.Errorf("send message %s by %s: %w", m.ID, s.cfg.URL.Addr(), err)
 	}

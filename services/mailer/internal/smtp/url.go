@@ -54,7 +54,7 @@ func ParseURL(s string) (URL, error) {
 	if len(query) > 0 {
 		return URL{}, errors.New("it knows the query parameter tls alone")
 	}
-	defaultPort := ""
+	var defaultPort string
 	switch r.TLS {
 	case "", STARTTLS:
 		r.TLS, defaultPort = STARTTLS, "587"
