@@ -66,6 +66,11 @@ func (c *Committer) Later(f func(*View)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.later = append(c.later, f)
+	c.arm()
+}
+
+// arm has the writer woken before what waits has waited too long. c.mu is held.
+func (c *Committer) arm() {
 	if !c.armed {
 		c.armed = true
 		time.AfterFunc(maxLinger, func() {
@@ -114,8 +119,28 @@ func (c *Committer) takeLater() []func(*View) {
 	return fs
 }
 
+// putBack has what could not be written run again, before what has come since: the later note must win.
+func (c *Committer) putBack(fs []func(*View)) {
+	if len(fs) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.later = append(fs, c.later...)
+	c.arm()
+}
+
 // write runs a batch in one transaction and answers it.
 func (c *Committer) write(batch []*op) error {
+	answered := false
+	defer func() {
+		if answered {
+			return
+		}
+		for _, o := range batch { // a function has panicked, and with it goes the whole transaction
+			o.done <- ErrStopped
+		}
+	}()
 	v := &View{c: c, ch: Changes{LastKey: c.lastKey}}
 	for _, o := range batch {
 		o.err = o.do(v)
@@ -131,10 +156,9 @@ func (c *Committer) write(batch []*op) error {
 		}
 		o.done <- o.err
 	}
+	answered = true
 	if errors.Is(err, ErrNoSpace) {
-		for _, f := range later {
-			c.Later(f)
-		}
+		c.putBack(later)
 		return nil
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 
 	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/user"
+	"handoff/shared/event"
 )
 
 // A View is the store as one transaction sees it: with everything that the transaction has changed so far.
@@ -26,7 +27,8 @@ func (v *View) Job(id string) (*job.Job, error) {
 	return v.c.store.Job(id)
 }
 
-// Edit gives a job to be changed in this transaction. Whatever was handed out before keeps what it said.
+// Edit gives a job to be changed in this transaction. Whatever was handed out by an earlier one keeps what it said, as long as what
+// the tasks point to is replaced and not written to.
 func (v *View) Edit(id string) (*job.Job, error) {
 	if j := v.ch.Jobs[id]; j != nil {
 		return j, nil
@@ -92,11 +94,30 @@ func (v *View) AddEntry(e Entry) {
 // LeaveEntry removes an entry that has been published.
 func (v *View) LeaveEntry(key uint64) { v.ch.Left = append(v.ch.Left, key) }
 
-// AddOrphan keeps a record whose job is not known yet.
-func (v *View) AddOrphan(o Orphan) { v.ch.Orphans = append(v.ch.Orphans, o) }
+// AddOrphan keeps a record whose job is not known yet, unless one that says as much is kept already.
+func (v *View) AddOrphan(o Orphan) {
+	known := job.Task{Service: o.Service, State: event.Queued}
+	found, _ := v.orphans(o.Job) // a store that can't be read shows that to the next who asks
+	for _, f := range found {
+		if f.Service == o.Service {
+			known, _ = job.Fold(known, f.Seen)
+		}
+	}
+	if _, news := job.Fold(known, o.Seen); news {
+		v.ch.Orphans = append(v.ch.Orphans, o)
+	}
+}
 
 // Adopt gives the records that were read before their job, and forgets them.
 func (v *View) Adopt(jobID string) ([]Orphan, error) {
+	found, err := v.orphans(jobID)
+	if err == nil && len(found) > 0 {
+		v.ch.Adopted = append(v.ch.Adopted, jobID)
+	}
+	return found, err
+}
+
+func (v *View) orphans(jobID string) ([]Orphan, error) {
 	found, err := v.c.store.OrphansOf(jobID)
 	if err != nil {
 		return nil, err
@@ -105,9 +126,6 @@ func (v *View) Adopt(jobID string) ([]Orphan, error) {
 		if o.Job == jobID {
 			found = append(found, o)
 		}
-	}
-	if len(found) > 0 {
-		v.ch.Adopted = append(v.ch.Adopted, jobID)
 	}
 	return found, nil
 }
