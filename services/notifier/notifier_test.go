@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/notifier"
@@ -43,8 +44,9 @@ func start(t *testing.T, cfg notifier.Config) jetstream.JetStream {
 }
 
 // ask publishes an event for the notifier and gives the record that its task ends with.
-func ask(t *testing.T, js jetstream.JetStream, job string) *event.Record {
+func ask(t *testing.T, js jetstream.JetStream) *event.Record {
 	t.Helper()
+	const job = "job-1"
 	e, err := event.New(job, time.Now(), event.UserCreatedData{UserID: "user-1", Email: "ada@example.org", Username: "ada"},
 		"mailer", "notifier")
 	if err != nil {
@@ -57,11 +59,11 @@ func ask(t *testing.T, js jetstream.JetStream, job string) *event.Record {
 	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
 		t.Fatal(err)
 	}
-	return await(t, js, job, event.State.Ended)
+	return await(t, js, func(r *event.Record) bool { return r.State.Ended() })
 }
 
-// await gives the job's record once its state is one that is waited for.
-func await(t *testing.T, js jetstream.JetStream, job string, reached func(event.State) bool) *event.Record {
+// await gives job-1's record once it is one that is waited for.
+func await(t *testing.T, js jetstream.JetStream, reached func(*event.Record) bool) *event.Record {
 	t.Helper()
 	bucket, err := js.KeyValue(t.Context(), stream.Bucket("notifier"))
 	if err != nil {
@@ -69,7 +71,7 @@ func await(t *testing.T, js jetstream.JetStream, job string, reached func(event.
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	changes, err := bucket.Watch(ctx, job)
+	changes, err := bucket.Watch(ctx, "job-1")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,11 +86,11 @@ func await(t *testing.T, js jetstream.JetStream, job string, reached func(event.
 			if last, err = event.DecodeRecord(entry.Value()); err != nil {
 				t.Fatal(err)
 			}
-			if reached(last.State) {
+			if reached(last) {
 				return last
 			}
 		case <-ctx.Done():
-			t.Fatalf("job %s stays at %+v", job, last)
+			t.Fatalf("job-1 stays at %+v", last)
 		}
 	}
 }
@@ -97,12 +99,49 @@ func TestNotifierWritesNoticesWithoutAWebhook(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	js := start(t, notifier.Config{DataDir: dir})
-	record := ask(t, js, "job-1")
+	record := ask(t, js)
 	if record.State != event.Succeeded || string(record.Result) != `{"driver":"file","file":"notices/job-1.notifier.json"}` {
 		t.Errorf("the task is %s with %s (%s)", record.State, record.Result, record.Error)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "notices", "job-1.notifier.json")); err != nil {
 		t.Error(err)
+	}
+}
+
+func TestNotifierWritesARedriveToTheSameFile(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	js := start(t, notifier.Config{DataDir: dir})
+	ask(t, js)
+	path := filepath.Join(dir, "notices", "job-1.notifier.json")
+	first, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil { // so that a second writing shows
+		t.Fatal(err)
+	}
+
+	users, err := js.Stream(t.Context(), stream.Users)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := users.GetMsg(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := nats.NewMsg(stream.RetrySubject("notifier", event.UserCreated))
+	msg.Data = stored.Data
+	msg.Header.Set(stream.HeaderGeneration, "1")
+	if _, err := js.PublishMsg(t.Context(), msg, jetstream.WithMsgID("job-1.notifier.2")); err != nil {
+		t.Fatal(err)
+	}
+	await(t, js, func(r *event.Record) bool { return r.Generation == 1 && r.State == event.Succeeded })
+	if got, err := os.ReadFile(path); err != nil || string(got) != string(first) {
+		t.Errorf("posted again, the file holds %s (%v), want %s", got, err, first)
+	}
+	if entries, err := os.ReadDir(filepath.Join(dir, "notices")); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v (%v), want one file", entries, err)
 	}
 }
 
@@ -116,7 +155,7 @@ func TestNotifierPostsToDiscord(t *testing.T) {
 	}))
 	t.Cleanup(discord.Close)
 	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
-	record := ask(t, js, "job-1")
+	record := ask(t, js)
 	if record.State != event.Succeeded || string(record.Result) != `{"driver":"discord","message_id":"42"}` {
 		t.Errorf("the task is %s with %s (%s)", record.State, record.Result, record.Error)
 	}
@@ -133,7 +172,7 @@ func TestNotifierGivesUpOnAWebhookThatIsGone(t *testing.T) {
 	}))
 	t.Cleanup(discord.Close)
 	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret-token"})
-	record := ask(t, js, "job-1")
+	record := ask(t, js)
 	if record.State != event.Dead || record.Attempt != 1 || !strings.Contains(record.Error, "Unknown Webhook") {
 		t.Errorf("the task is %s after attempt %d: %s", record.State, record.Attempt, record.Error)
 	}
@@ -156,7 +195,7 @@ func TestNotifierComesBackWhenDiscordSays(t *testing.T) {
 	}))
 	t.Cleanup(discord.Close)
 	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
-	record := ask(t, js, "job-1")
+	record := ask(t, js)
 	if record.State != event.Succeeded || record.Attempt != 2 {
 		t.Fatalf("the task is %s after attempt %d: %s", record.State, record.Attempt, record.Error)
 	}

@@ -106,7 +106,8 @@ func (p *Poster) judge(resp *http.Response, body []byte) (notice.Receipt, error)
 		}
 		p.pace.hold(after)
 		return notice.Receipt{}, &notice.LaterError{After: after, Err: err}
-	case s == http.StatusRequestTimeout, s == http.StatusTooEarly:
+	case s == http.StatusRequestTimeout, s == http.StatusTooEarly, s == http.StatusForbidden && a.Code == 0:
+		// A 403 without a code of Discord's is from whoever stands before it, such as a ban of this address for a while.
 		return notice.Receipt{}, err
 	case s == http.StatusUnauthorized, s == http.StatusForbidden, s == http.StatusNotFound:
 		return notice.Receipt{}, fmt.Errorf("%w: %w: check DISCORD_WEBHOOK_URL", notice.ErrRefused, err)

@@ -53,7 +53,8 @@ func TestPosterTellsRefusalsFromTroubles(t *testing.T) {
 	}{
 		"unknown webhook":            {answer(404, `{"message":"Unknown Webhook","code":10015}`), refused, "404 Unknown Webhook (code 10015)"},
 		"bad token":                  {answer(401, `{"message":"Invalid Webhook Token","code":50027}`), refused, "DISCORD_WEBHOOK_URL"},
-		"forbidden":                  {answer(403, ``), refused, "403 Forbidden"},
+		"forbidden":                  {answer(403, `{"message":"Missing Access","code":50001}`), refused, "DISCORD_WEBHOOK_URL"},
+		"banned for a while":         {answer(403, `error code: 1020`), retried, "403 Forbidden"},
 		"bad request":                {answer(400, `{"message":"Cannot send an empty message","code":50006}`), refused, "50006"},
 		"too large":                  {answer(413, `<html>`), refused, "413"},
 		"request timeout":            {answer(408, ``), retried, "408"},
@@ -68,6 +69,8 @@ func TestPosterTellsRefusalsFromTroubles(t *testing.T) {
 		"limited, without a time":    {answer(429, ``), retried, "429"},
 		"limited, with nonsense":     {answer(429, `{}`, "Retry-After", "soon"), retried, "429"},
 		"limited, with less than 0":  {answer(429, `{"retry_after":-5}`, "Retry-After", "-5"), retried, "429"},
+		"limited, for no time":       {answer(429, `{"retry_after":0}`, "Retry-After", "0"), retried, "429"},
+		"limited, the body knows":    {answer(429, `{"retry_after":0.3}`, "Retry-After", "0"), hourly + "300ms", "429"},
 		"limited, with no number":    {answer(429, ``, "Retry-After", "NaN"), retried, "429"},
 		"limited for too long":       {answer(429, ``, "Retry-After", "1e300"), hourly + "1h0m0s", "429"},
 		"the server quotes the URL":  {answer(400, `{"message":"bad: /api/webhooks/1234/`+token+`"}`), refused, "[token]"},

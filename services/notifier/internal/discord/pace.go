@@ -34,7 +34,7 @@ func (p *pace) wait(ctx context.Context) error {
 		if d <= 0 {
 			return nil
 		}
-		later := &notice.LaterError{After: d, Err: errors.New("Discord's rate limit is used up")}
+		later := &notice.LaterError{After: d, Err: errors.New("the rate limit of Discord is used up")}
 		if deadline, ok := ctx.Deadline(); d > patience || ok && time.Until(deadline) <= d {
 			return later
 		}
@@ -73,18 +73,17 @@ func (p *pace) note(h http.Header) {
 	}
 }
 
-// retryAfter reads how long a 429 asks to be left alone: by its header, or by the field of Discord's body.
+// retryAfter reads how long a 429 asks to be left alone: by its header, or by the field of Discord's body. A time that is
+// over, or none, says nothing: to come back at once would use up the attempts in a moment.
 func retryAfter(h http.Header, field float64) (time.Duration, bool) {
-	if d, ok := headerSeconds(h, "Retry-After"); ok {
+	if d, ok := headerSeconds(h, "Retry-After"); ok && d > 0 {
 		return d, true
 	}
-	if t, err := http.ParseTime(h.Get("Retry-After")); err == nil {
-		return min(max(time.Until(t), 0), maxWait), true
+	if t, err := http.ParseTime(h.Get("Retry-After")); err == nil && time.Until(t) > 0 {
+		return min(time.Until(t), maxWait), true
 	}
-	if field > 0 {
-		return seconds(field)
-	}
-	return 0, false
+	d, ok := seconds(field)
+	return d, ok && d > 0
 }
 
 func headerSeconds(h http.Header, key string) (time.Duration, bool) {

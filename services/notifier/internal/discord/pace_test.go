@@ -129,7 +129,6 @@ func TestRetryAfterReadsDates(t *testing.T) {
 		now := time.Now().Truncate(time.Second)
 		for at, want := range map[time.Time]time.Duration{
 			now.Add(7 * time.Second): 7 * time.Second,
-			now.Add(-time.Hour):      0,
 			now.Add(48 * time.Hour):  maxWait,
 		} {
 			h := http.Header{}
@@ -137,6 +136,11 @@ func TestRetryAfterReadsDates(t *testing.T) {
 			if got, ok := retryAfter(h, 0); !ok || got != want {
 				t.Errorf("retryAfter(%s) = %v, %v; want %v", at, got, ok, want)
 			}
+		}
+		h := http.Header{}
+		h.Set("Retry-After", now.Add(-time.Hour).UTC().Format(http.TimeFormat))
+		if got, ok := retryAfter(h, 0); ok {
+			t.Errorf("of the past, retryAfter says %v", got)
 		}
 	})
 }

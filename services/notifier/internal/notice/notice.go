@@ -14,9 +14,9 @@ import (
 
 // A Notice is one short message to the people who run the place.
 type Notice struct {
-	Key      string    `json:"key"` // names the effect: the same for every attempt; letters, digits, ".", "_" and "-"
-	Time     time.Time `json:"time"`
-	Text     string    `json:"text"` // one line, plain
+	Key      string    `json:"key"`           // names the effect: the same for every attempt; letters, digits, ".", "_" and "-"
+	Time     time.Time `json:"time,omitzero"` // zero in an event made by hand
+	Text     string    `json:"text"`          // one line, plain
 	UserID   string    `json:"user_id"`
 	Username string    `json:"username"`
 	Email    string    `json:"email"`
@@ -64,16 +64,16 @@ func (w *Welcome) Handle(ctx context.Context, e event.Event[event.UserCreatedDat
 	n := Compose(e)
 	// The lines are the ones that the original demo printed, word for word: people and scripts look for them.
 	log := w.log.With("job", e.ID)
-	log.InfoContext(ctx, "Sending Discord notification for "+e.Data.Username)
+	log.InfoContext(ctx, "Sending Discord notification for "+n.Username) //nolint:sloglint // the demo's line
 	receipt, err := w.poster.Post(ctx, n)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("post notice of user %s: %w", e.Data.UserID, err)
 	}
+	said := "Discord notification sent for " + n.Username
 	if receipt.File != "" {
-		log.InfoContext(ctx, fmt.Sprintf("Discord notification: %s (no DISCORD_WEBHOOK_URL, written to %s)", n.Text, receipt.File))
-	} else {
-		log.InfoContext(ctx, "Discord notification sent for "+e.Data.Username)
+		said = fmt.Sprintf("Discord notification: %s (no DISCORD_WEBHOOK_URL, written to %s)", n.Text, receipt.File)
 	}
+	log.InfoContext(ctx, said) //nolint:sloglint // the demo's line
 	return receipt, nil
 }
 

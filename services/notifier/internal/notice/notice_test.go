@@ -54,6 +54,24 @@ func TestWelcomeLogsWhatTheDemoLogged(t *testing.T) {
 	}
 }
 
+func TestWelcomeLogsNoMoreThanAName(t *testing.T) {
+	t.Parallel()
+	for _, receipt := range []notice.Receipt{{Driver: "discord", MessageID: "1"}, {Driver: "file", File: "notices/x.json"}} {
+		for name, username := range noticetest.NastyUsernames() {
+			log := slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+				if s := a.Value.String(); a.Key == slog.MessageKey && (len(s) > 600 || strings.ContainsAny(s, "\r\n\x00\u202e\u2028")) {
+					t.Errorf("%s: logged %.200q", name, s)
+				}
+				return a
+			}}))
+			if _, err := notice.NewWelcome(poster{receipt: receipt}, log).
+				Handle(t.Context(), noticetest.Event("job-1", username, "eve@example.org")); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 func TestComposeGivesOneShortLine(t *testing.T) {
 	t.Parallel()
 	for name, username := range noticetest.NastyUsernames() {
