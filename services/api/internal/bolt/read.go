@@ -11,15 +11,18 @@ import (
 	"handoff/services/api/internal/user"
 )
 
+// maxLog is about how many bytes of events are read from the log at once.
+const maxLog = 4 << 20
+
 // Job gives the job with an id; [job.ErrNotFound] when there is none.
 func (s *Store) Job(id string) (*job.Job, error) {
 	var j job.Job
 	err := s.db.View(func(tx *bolt.Tx) error {
-		k := tx.Bucket(bucketJobIDs).Get([]byte(id))
+		k := bucket(tx, bucketJobIDs).Get([]byte(id))
 		if k == nil {
 			return job.ErrNotFound
 		}
-		return decode(tx.Bucket(bucketJobs).Get(k), "job "+id, &j)
+		return decode(bucket(tx, bucketJobs).Get(k), "job "+id, &j)
 	})
 	if err != nil {
 		return nil, err
@@ -31,10 +34,10 @@ func (s *Store) Job(id string) (*job.Job, error) {
 func (s *Store) Jobs(q job.Query) ([]*job.Job, error) {
 	var found []*job.Job
 	err := s.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketJobs).Cursor()
+		c := bucket(tx, bucketJobs).Cursor()
 		k, v := c.Last()
 		if q.After != "" {
-			after := tx.Bucket(bucketJobIDs).Get([]byte(q.After))
+			after := bucket(tx, bucketJobIDs).Get([]byte(q.After))
 			if after == nil {
 				return job.ErrNotFound
 			}
@@ -59,11 +62,11 @@ func (s *Store) Jobs(q job.Query) ([]*job.Job, error) {
 func (s *Store) User(id string) (user.User, error) {
 	var u user.User
 	err := s.db.View(func(tx *bolt.Tx) error {
-		k := tx.Bucket(bucketUserIDs).Get([]byte(id))
+		k := bucket(tx, bucketUserIDs).Get([]byte(id))
 		if k == nil {
 			return user.ErrNotFound
 		}
-		return decode(tx.Bucket(bucketUsers).Get(k), "user "+id, &u)
+		return decode(bucket(tx, bucketUsers).Get(k), "user "+id, &u)
 	})
 	return u, err
 }
@@ -72,7 +75,7 @@ func (s *Store) User(id string) (user.User, error) {
 func (s *Store) UserByKey(k uint64) (user.User, error) {
 	var u user.User
 	err := s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketUsers).Get(key(k))
+		b := bucket(tx, bucketUsers).Get(key(k))
 		if b == nil {
 			return user.ErrNotFound
 		}
@@ -86,10 +89,10 @@ func (s *Store) UserByKey(k uint64) (user.User, error) {
 func (s *Store) Users(after string, limit int) ([]user.User, error) {
 	found := []user.User{}
 	err := s.db.View(func(tx *bolt.Tx) error {
-		c := tx.Bucket(bucketUsers).Cursor()
+		c := bucket(tx, bucketUsers).Cursor()
 		k, v := c.First()
 		if after != "" {
-			from := tx.Bucket(bucketUserIDs).Get([]byte(after))
+			from := bucket(tx, bucketUserIDs).Get([]byte(after))
 			if from == nil {
 				return user.ErrNotFound
 			}
@@ -111,7 +114,7 @@ func (s *Store) Users(after string, limit int) ([]user.User, error) {
 // EachUser calls f for every user, the oldest first.
 func (s *Store) EachUser(f func(user.User)) error {
 	return s.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketUsers).ForEach(func(_, v []byte) error {
+		return bucket(tx, bucketUsers).ForEach(func(_, v []byte) error {
 			var u user.User
 			if err := decode(v, "a user", &u); err != nil {
 				return err
@@ -126,7 +129,7 @@ func (s *Store) EachUser(f func(user.User)) error {
 func (s *Store) Accepted(stream string, k uint64) (commit.Accept, error) {
 	var a commit.Accept
 	err := s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketLog).Bucket([]byte(stream))
+		b := bucket(tx, bucketLog).Bucket([]byte(stream))
 		if b == nil {
 			return job.ErrNotFound
 		}
@@ -141,21 +144,23 @@ func (s *Store) Accepted(stream string, k uint64) (commit.Accept, error) {
 	return a, err
 }
 
-// Log gives up to limit of a stream's accepts, in order, from the first one after the log key.
+// Log gives up to limit of a stream's accepts, in order, from the first one after the log key. Fewer when their events are large:
+// only none at all means that there are no more.
 func (s *Store) Log(stream string, after uint64, limit int) ([]commit.Accept, error) {
 	var found []commit.Accept
 	err := s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketLog).Bucket([]byte(stream))
+		b := bucket(tx, bucketLog).Bucket([]byte(stream))
 		if b == nil {
 			return nil
 		}
-		c := b.Cursor()
-		for k, v := c.Seek(key(after + 1)); k != nil && len(found) < limit; k, v = c.Next() {
+		c, size := b.Cursor(), 0
+		for k, v := c.Seek(key(after + 1)); k != nil && len(found) < limit && size < maxLog; k, v = c.Next() {
 			a, err := decodeAccept(stream, k, v)
 			if err != nil {
 				return err
 			}
 			found = append(found, a)
+			size += len(a.Data)
 		}
 		return nil
 	})
@@ -165,7 +170,7 @@ func (s *Store) Log(stream string, after uint64, limit int) ([]commit.Accept, er
 // LogSize gives how many accepts of a stream there are after the log key, and the size of their events in bytes.
 func (s *Store) LogSize(stream string, after uint64) (count, bytes int64, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		b := tx.Bucket(bucketLog).Bucket([]byte(stream))
+		b := bucket(tx, bucketLog).Bucket([]byte(stream))
 		if b == nil {
 			return nil
 		}
@@ -187,7 +192,7 @@ func (s *Store) LogSize(stream string, after uint64) (count, bytes int64, err er
 func (s *Store) Entries(stream string) ([]commit.Entry, error) {
 	var found []commit.Entry
 	err := s.db.View(func(tx *bolt.Tx) error {
-		return tx.Bucket(bucketEntries).ForEach(func(_, v []byte) error {
+		return bucket(tx, bucketEntries).ForEach(func(_, v []byte) error {
 			var e commit.Entry
 			if err := decode(v, "an entry", &e); err != nil {
 				return err
@@ -213,7 +218,7 @@ func (s *Store) OrphansOf(jobID string) ([]commit.Orphan, error) {
 
 func orphansOf(tx *bolt.Tx, jobID string) ([]commit.Orphan, error) {
 	var found []commit.Orphan
-	c := tx.Bucket(bucketOrphans).Cursor()
+	c := bucket(tx, bucketOrphans).Cursor()
 	prefix := orphanKey(jobID, "")
 	for k, v := c.Seek(prefix); k != nil && bytes.HasPrefix(k, prefix); k, v = c.Next() {
 		var o commit.Orphan
@@ -229,7 +234,7 @@ func orphansOf(tx *bolt.Tx, jobID string) ([]commit.Orphan, error) {
 // LastKey is the highest log key that was given out.
 func (s *Store) LastKey() (n uint64, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		n = number(tx.Bucket(bucketMeta).Get(metaLastKey))
+		n = number(bucket(tx, bucketMeta).Get([]byte(metaLastKey)))
 		return nil
 	})
 	return n, err
@@ -238,7 +243,7 @@ func (s *Store) LastKey() (n uint64, err error) {
 // Met reports whether the store has met its NATS.
 func (s *Store) Met() (met bool, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		met = tx.Bucket(bucketMeta).Get(metaMet) != nil
+		met = bucket(tx, bucketMeta).Get([]byte(metaMet)) != nil
 		return nil
 	})
 	return met, err
@@ -247,7 +252,7 @@ func (s *Store) Met() (met bool, err error) {
 // Position is the log key up to which all accepts of a stream are in it.
 func (s *Store) Position(stream string) (n uint64, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		n = number(tx.Bucket(bucketPositions).Get([]byte(stream)))
+		n = number(bucket(tx, bucketPositions).Get([]byte(stream)))
 		return nil
 	})
 	return n, err
@@ -256,7 +261,7 @@ func (s *Store) Position(stream string) (n uint64, err error) {
 // Cursor is the server time up to which a stream has been read; zero for one that was never read.
 func (s *Store) Cursor(stream string) (at time.Time, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		if n := number(tx.Bucket(bucketCursors).Get([]byte(stream))); n > 0 {
+		if n := number(bucket(tx, bucketCursors).Get([]byte(stream))); n > 0 {
 			at = time.Unix(0, int64(n))
 		}
 		return nil

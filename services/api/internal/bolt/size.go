@@ -18,8 +18,8 @@ func (s *Store) Size() (Size, error) {
 	var size Size
 	err := s.db.View(func(tx *bolt.Tx) error {
 		size.Bytes = tx.Size()
-		size.Users = int64(tx.Bucket(bucketUsers).Sequence())
-		size.Jobs = int64(tx.Bucket(bucketJobs).Sequence())
+		size.Users = int64(bucket(tx, bucketUsers).Sequence())
+		size.Jobs = int64(bucket(tx, bucketJobs).Sequence())
 		return nil
 	})
 	if err != nil {

@@ -26,14 +26,14 @@ func (s *Store) Commit(c *commit.Changes) error {
 	// A write that finds no room has changed nothing that is referred to. A failed fsync is another matter: what it leaves behind
 	// is unknown.
 	var failed *fs.PathError
-	if errors.As(err, &failed) && failed.Op == "write" && errors.Is(err, syscall.ENOSPC) {
+	if errors.As(err, &failed) && failed.Op == "write" && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
 		return fmt.Errorf("%w: %w", commit.ErrNoSpace, err)
 	}
 	return err
 }
 
 func putAccepts(tx *bolt.Tx, accepts []commit.Accept) error {
-	log := tx.Bucket(bucketLog)
+	log := bucket(tx, bucketLog)
 	for i := range accepts {
 		a := &accepts[i]
 		b, err := log.CreateBucketIfNotExists([]byte(a.Stream))
@@ -60,7 +60,7 @@ func putJobs(tx *bolt.Tx, jobs map[string]*job.Job) error {
 		}
 		return 1
 	})
-	rows, ids := tx.Bucket(bucketJobs), tx.Bucket(bucketJobIDs)
+	rows, ids := bucket(tx, bucketJobs), bucket(tx, bucketJobIDs)
 	rows.FillPercent, ids.FillPercent = 0.8, 0.9
 	for _, j := range sorted {
 		b, err := json.Marshal(j)
@@ -86,7 +86,7 @@ func putJobs(tx *bolt.Tx, jobs map[string]*job.Job) error {
 func count(b *bolt.Bucket) error { return b.SetSequence(b.Sequence() + 1) }
 
 func putUsers(tx *bolt.Tx, users []user.User) error {
-	rows, ids := tx.Bucket(bucketUsers), tx.Bucket(bucketUserIDs)
+	rows, ids := bucket(tx, bucketUsers), bucket(tx, bucketUserIDs)
 	rows.FillPercent, ids.FillPercent = 0.95, 0.9
 	for i := range users {
 		b, err := json.Marshal(&users[i])
@@ -102,7 +102,7 @@ func putUsers(tx *bolt.Tx, users []user.User) error {
 }
 
 func putEntries(tx *bolt.Tx, entries []commit.Entry, left []uint64) error {
-	rows := tx.Bucket(bucketEntries)
+	rows := bucket(tx, bucketEntries)
 	for i := range entries {
 		b, err := json.Marshal(&entries[i])
 		if err != nil {
@@ -121,7 +121,7 @@ func putEntries(tx *bolt.Tx, entries []commit.Entry, left []uint64) error {
 }
 
 func putOrphans(tx *bolt.Tx, orphans []commit.Orphan, adopted []string) error {
-	rows := tx.Bucket(bucketOrphans)
+	rows := bucket(tx, bucketOrphans)
 	for i := range orphans {
 		b, err := json.Marshal(&orphans[i].Seen)
 		if err != nil {
@@ -146,12 +146,14 @@ func putOrphans(tx *bolt.Tx, orphans []commit.Orphan, adopted []string) error {
 }
 
 func putProgress(tx *bolt.Tx, c *commit.Changes) error {
-	meta, positions, cursors := tx.Bucket(bucketMeta), tx.Bucket(bucketPositions), tx.Bucket(bucketCursors)
-	if err := meta.Put(metaLastKey, key(c.LastKey)); err != nil {
-		return err
+	meta, positions, cursors := bucket(tx, bucketMeta), bucket(tx, bucketPositions), bucket(tx, bucketCursors)
+	if c.LastKey > number(meta.Get([]byte(metaLastKey))) {
+		if err := meta.Put([]byte(metaLastKey), key(c.LastKey)); err != nil {
+			return err
+		}
 	}
 	if c.Met {
-		if err := meta.Put(metaMet, []byte{1}); err != nil {
+		if err := meta.Put([]byte(metaMet), []byte{1}); err != nil {
 			return err
 		}
 	}

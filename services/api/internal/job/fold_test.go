@@ -55,7 +55,9 @@ func history(t *rapid.T) []job.Seen {
 	return all
 }
 
-func queued() job.Task { return job.Task{Service: "mailer", Name: "welcome-email", State: event.Queued, Entry: 7, Message: 8} }
+func queued() job.Task {
+	return job.Task{Service: "mailer", Name: "welcome-email", State: event.Queued, Entry: 7, Message: 8}
+}
 
 func fold(seen []job.Seen) job.Task {
 	t := queued()
