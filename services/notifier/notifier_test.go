@@ -46,6 +46,12 @@ func start(t *testing.T, cfg notifier.Config) jetstream.JetStream {
 // ask publishes an event for the notifier and gives the record that its task ends with.
 func ask(t *testing.T, js jetstream.JetStream) *event.Record {
 	t.Helper()
+	publish(t, js)
+	return await(t, js, func(r *event.Record) bool { return r.State.Ended() })
+}
+
+func publish(t *testing.T, js jetstream.JetStream) {
+	t.Helper()
 	const job = "job-1"
 	e, err := event.New(job, time.Now(), event.UserCreatedData{UserID: "user-1", Email: "ada@example.org", Username: "ada"},
 		"mailer", "notifier")
@@ -59,7 +65,6 @@ func ask(t *testing.T, js jetstream.JetStream) *event.Record {
 	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
 		t.Fatal(err)
 	}
-	return await(t, js, func(r *event.Record) bool { return r.State.Ended() })
 }
 
 // await gives job-1's record once it is one that is waited for.
@@ -202,6 +207,22 @@ func TestNotifierComesBackWhenDiscordSays(t *testing.T) {
 	first, last := record.Steps[0].At, record.Steps[len(record.Steps)-1].At
 	if passed := last.Sub(first); passed < time.Second {
 		t.Errorf("it came back after %v, Discord asked for 1s", passed)
+	}
+}
+
+func TestNotifierLeavesDiscordAloneForAsLongAsItSays(t *testing.T) {
+	t.Parallel()
+	discord := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "900")
+		w.WriteHeader(http.StatusTooManyRequests)
+	}))
+	t.Cleanup(discord.Close)
+	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
+	publish(t, js)
+	record := await(t, js, func(r *event.Record) bool { return r.State == event.Retrying })
+	failed := record.Steps[len(record.Steps)-1].At
+	if record.Due == nil || record.Due.Sub(failed) < 900*time.Second {
+		t.Errorf("failed at %v, due at %v; Discord asked for 900s", failed, record.Due)
 	}
 }
 

@@ -30,6 +30,7 @@ func TestTaskerDoesWhatIsAskedFor(t *testing.T) {
 	})
 
 	js := server.JetStream()
+	changes := watch(t, js)
 	e, err := event.New("job-1", time.Now(), event.TaskRequestedData{DurationMS: 700}, "tasker")
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +42,7 @@ func TestTaskerDoesWhatIsAskedFor(t *testing.T) {
 	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b); err != nil {
 		t.Fatal(err)
 	}
-	records, percents := watch(t, js)
+	records, percents := follow(t, changes)
 	last := records[len(records)-1]
 	if last.State != event.Succeeded || string(last.Result) != `{"slept_ms":700}` {
 		t.Errorf("the task is %s with %s (%s)", last.State, last.Result, last.Error)
@@ -51,20 +52,24 @@ func TestTaskerDoesWhatIsAskedFor(t *testing.T) {
 	}
 }
 
-// watch gives the records of job-1 until the task has ended, and the progress that those of the running task show.
-func watch(t *testing.T, js jetstream.JetStream) (records []*event.Record, percents []float64) {
+// watch looks at the record of job-1. It begins before the job does: of what is over, the bucket keeps only the last.
+func watch(t *testing.T, js jetstream.JetStream) jetstream.KeyWatcher {
 	t.Helper()
 	bucket, err := js.KeyValue(t.Context(), stream.Bucket("tasker"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	changes, err := bucket.Watch(ctx, "job-1", jetstream.IncludeHistory())
+	changes, err := bucket.Watch(t.Context(), "job-1")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = changes.Stop() }()
+	return changes
+}
+
+// follow gives the records of job-1 until the task has ended, and the progress that those of the running task show.
+func follow(t *testing.T, changes jetstream.KeyWatcher) (records []*event.Record, percents []float64) {
+	t.Helper()
+	tooLong := time.After(30 * time.Second)
 	for {
 		select {
 		case entry := <-changes.Updates():
@@ -82,7 +87,7 @@ func watch(t *testing.T, js jetstream.JetStream) (records []*event.Record, perce
 			if r.State.Ended() {
 				return records, percents
 			}
-		case <-ctx.Done():
+		case <-tooLong:
 			t.Fatalf("job-1 does not end: %+v", records)
 		}
 	}

@@ -95,7 +95,10 @@ func (p *Poster) judge(resp *http.Response, body []byte) (notice.Receipt, error)
 	}
 	said := resp.Status
 	if a.Message != "" {
-		said = fmt.Sprintf("%d %s (code %d)", resp.StatusCode, p.redact(a.Message), a.Code)
+		said = fmt.Sprintf("%d %s", resp.StatusCode, p.redact(a.Message))
+	}
+	if a.Code != 0 {
+		said += fmt.Sprintf(" (code %d)", a.Code)
 	}
 	err := fmt.Errorf("%s answers %s", p.webhook, said)
 	switch s := resp.StatusCode; {
