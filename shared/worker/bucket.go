@@ -15,8 +15,9 @@ import (
 )
 
 var (
-	errConflict = errors.New("record has another revision")
-	errFull     = errors.New("bucket is full")
+	errConflict   = errors.New("record has another revision")
+	errFull       = errors.New("bucket is full")
+	errUnreadable = errors.New("record can't be decoded")
 )
 
 const (
@@ -25,104 +26,75 @@ const (
 	codeInsufficient      = 10023 // the server's own limit
 )
 
-// bucket reads and writes task records. It also keeps the gate: no claim begins before the bucket's open key has been seen on this
-// connection, because a bucket without it has lost data that is still being put back.
+// bucket reads and writes task records. It also keeps the gate (gate.go).
 type bucket struct {
 	js   jetstream.JetStream
 	nc   *nats.Conn
 	name string
 
-	mu    sync.Mutex
-	kv    jetstream.KeyValue
-	open  bool
-	epoch uint64 // of the connection on which open was seen
-	last  uint64 // highest revision seen
+	mu     sync.Mutex
+	stream jetstream.Stream // under the bucket
+	gate   gate
 }
 
 func newBucket(js jetstream.JetStream, nc *nats.Conn, service string) *bucket {
 	return &bucket{js: js, nc: nc, name: stream.Bucket(service)}
 }
 
-func (b *bucket) handle(ctx context.Context) (jetstream.KeyValue, error) {
-	b.mu.Lock()
-	kv := b.kv
-	b.mu.Unlock()
-	if kv != nil {
-		return kv, nil
-	}
-	kv, err := b.js.KeyValue(ctx, b.name)
+// look asks for the stream under the bucket as it is now.
+func (b *bucket) look(ctx context.Context) (jetstream.Stream, error) {
+	s, err := b.js.Stream(ctx, stream.BucketStream(b.name))
+	b.noticeLoss(err)
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", b.name, err)
 	}
 	b.mu.Lock()
-	b.kv = kv
+	b.stream = s
 	b.mu.Unlock()
-	return kv, nil
+	return s, nil
 }
 
-// isOpen reports whether the open key has been seen on this connection; if not, it looks.
-func (b *bucket) isOpen(ctx context.Context) (bool, error) {
-	epoch := b.nc.Stats().Reconnects
+// get reads what is under a key: its value and revision. The value is nil when there is none; then the revision is that of
+// a deletion's mark, 0 without one.
+func (b *bucket) get(ctx context.Context, key string) ([]byte, uint64, error) {
 	b.mu.Lock()
-	open := b.open && b.epoch == epoch
+	s := b.stream
 	b.mu.Unlock()
-	if open {
-		return true, nil
+	if s == nil {
+		var err error
+		if s, err = b.look(ctx); err != nil {
+			return nil, 0, err
+		}
 	}
-	return b.lookOpen(ctx, epoch)
+	m, err := s.GetLastMsgForSubject(ctx, b.subject(key))
+	b.noticeLoss(err)
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil, 0, nil
+	case err != nil:
+		return nil, 0, fmt.Errorf("read %s of bucket %s: %w", key, b.name, err)
+	case m.Header.Get("KV-Operation") != "" || m.Header.Get(jetstream.MarkerReasonHeader) != "":
+		return nil, m.Sequence, nil
+	}
+	return m.Data, m.Sequence, nil
 }
 
-func (b *bucket) lookOpen(ctx context.Context, epoch uint64) (bool, error) {
-	kv, err := b.handle(ctx)
-	if err != nil {
-		return false, err
-	}
-	_, err = kv.Get(ctx, stream.OpenKey)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("read %s of %s: %w", stream.OpenKey, b.name, err)
-	}
-	b.mu.Lock()
-	b.open, b.epoch = true, epoch
-	b.mu.Unlock()
-	return true, nil
-}
+func (b *bucket) subject(key string) string { return "$KV." + b.name + "." + key }
 
-// doubt makes the next isOpen look again.
-func (b *bucket) doubt() {
-	b.mu.Lock()
-	b.open, b.last = false, 0
-	b.mu.Unlock()
-}
-
-func (b *bucket) highest() uint64 {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.last
-}
-
-// read gives a job's record and its revision; nil and 0 when there is none.
+// read gives a job's record and its revision; nil when there is none. The error is errUnreadable when there is one that
+// this process does not understand.
 func (b *bucket) read(ctx context.Context, job string) (*event.Record, uint64, error) {
 	ctx, cancel := context.WithTimeout(ctx, stream.AckWait/2)
 	defer cancel()
-	kv, err := b.handle(ctx)
+	value, revision, err := b.get(ctx, job)
+	if err != nil || value == nil {
+		return nil, revision, err
+	}
+	r, err := event.DecodeRecord(value)
 	if err != nil {
-		return nil, 0, err
+		return nil, 0, fmt.Errorf("%w: %w", errUnreadable, err)
 	}
-	entry, err := kv.Get(ctx, job)
-	if errors.Is(err, jetstream.ErrKeyNotFound) {
-		return nil, 0, nil
-	}
-	if err != nil {
-		return nil, 0, fmt.Errorf("read record %s: %w", job, err)
-	}
-	r, err := event.DecodeRecord(entry.Value())
-	if err != nil {
-		return nil, 0, fmt.Errorf("record %s: %w", job, err)
-	}
-	return r, entry.Revision(), nil
+	return r, revision, nil
 }
 
 // write replaces the record at the given revision (0: there is none) and gives the new revision. The error is errConflict when the
@@ -132,7 +104,7 @@ func (b *bucket) write(ctx context.Context, job string, r *event.Record, revisio
 	if err != nil {
 		return 0, err
 	}
-	msg := nats.NewMsg("$KV." + b.name + "." + job)
+	msg := nats.NewMsg(b.subject(job))
 	msg.Data = value
 	// The header is stored with the record. Padded, a record of the same size still fits into a full bucket when the
 	// revision has grown by a digit.
@@ -145,11 +117,10 @@ func (b *bucket) write(ctx context.Context, job string, r *event.Record, revisio
 	}
 	select {
 	case a := <-ack.Ok():
-		b.mu.Lock()
-		b.last = max(b.last, a.Sequence)
-		b.mu.Unlock()
+		b.saw(a.Sequence)
 		return a.Sequence, nil
 	case err := <-ack.Err():
+		b.noticeLoss(err)
 		var api *jetstream.APIError
 		if errors.As(err, &api) {
 			switch api.ErrorCode {
@@ -169,10 +140,11 @@ func (b *bucket) write(ctx context.Context, job string, r *event.Record, revisio
 func (b *bucket) crowded(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	s, err := b.js.Stream(ctx, stream.BucketStream(b.name))
+	s, err := b.look(ctx)
 	if err != nil {
-		return false, fmt.Errorf("bucket %s: %w", b.name, err)
+		return false, err
 	}
 	info := s.CachedInfo()
+	b.noticeAge(info.Created)
 	return info.Config.MaxBytes > 0 && info.State.Bytes > uint64(info.Config.MaxBytes)/10*9, nil
 }

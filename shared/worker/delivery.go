@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -18,16 +19,19 @@ import (
 
 // delivery is one message in this process's hands, from the fetch until it is answered or let go.
 type delivery struct {
-	lane  *lane
-	msg   jetstream.Msg
-	alive time.Time // when it was asked for, or the server last told that it is in good hands
-	slot  bool      // whether it holds one of the lane's slots
+	lane    *lane
+	msg     jetstream.Msg
+	ackWait time.Duration
+	alive   time.Time // when it was asked for, or the server last told that it is in good hands
+	slot    bool      // whether it holds one of the lane's slots
 
 	env        *event.Envelope
-	task       *task
+	task       *task // nil when this process has no handler for it
 	generation int
 	token      string // of the claim that it may become
+	claimed    bool   // a claim was written, and it is not known that it was refused
 
+	pass     pass // with which the record was read
 	known    bool // whether record and revision have been read
 	record   *event.Record
 	revision uint64
@@ -39,20 +43,37 @@ func (d *delivery) run(ctx, hard context.Context) {
 	if !d.open() {
 		return
 	}
+	if d.task == nil && d.asked() && stream.TaskName(d.lane.w.cfg.Service, d.env.Type) != "" {
+		d.lane.w.log.Warn("No handler for an event that asks for one: left to another version", "job", d.env.ID, "type", string(d.env.Type))
+		_ = d.msg.NakWithDelay(d.ackWait)
+		return
+	}
+	patience := time.Now().Add(d.ackWait / 2)
 	for {
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && !d.claimed || hard.Err() != nil {
 			_ = d.msg.Nak()
 			return
 		}
-		if err := d.look(ctx); err != nil {
+		err := d.look(hard)
+		switch {
+		case err == nil:
+			if d.act(ctx, hard) {
+				return
+			}
+			patience = time.Now().Add(d.ackWait / 2)
+		case errors.Is(err, errUnreadable):
+			d.lane.w.log.Error("A task's record can't be read: left to another version", "job", d.env.ID, "error", err)
+			_ = d.msg.NakWithDelay(d.ackWait)
+			return
+		default:
 			d.lane.w.log.Debug("Look at a record", "job", d.env.ID, "error", err)
 			if !d.pause(ctx, 100*time.Millisecond) {
 				return
 			}
-			continue
-		}
-		if d.act(ctx, hard) {
-			return
+			if !d.claimed && time.Now().After(patience) { // its slot is of more use to the lane, which knows what to wait for
+				_ = d.msg.NakWithDelay(d.ackWait / 4)
+				return
+			}
 		}
 	}
 }
@@ -61,6 +82,9 @@ func (d *delivery) run(ctx, hard context.Context) {
 func (d *delivery) open() bool {
 	w := d.lane.w
 	env, err := event.Decode(d.msg.Data())
+	if err == nil && env.ID == stream.OpenKey {
+		err = fmt.Errorf("%w: id %s is a key of the bucket's own", event.ErrUndecodable, env.ID)
+	}
 	if err != nil {
 		w.log.Warn("Event can't be decoded", "subject", d.msg.Subject(), "error", err)
 		w.metrics.end("", "undecodable", 0)
@@ -87,9 +111,6 @@ func newToken() string {
 
 // asked reports whether the event asks for this service.
 func (d *delivery) asked() bool {
-	if d.task == nil {
-		return false
-	}
 	services := d.env.Services()
 	if services == nil {
 		services = stream.AskedBy(d.msg.Subject())
@@ -99,7 +120,9 @@ func (d *delivery) asked() bool {
 
 // look reads the record, unless it is known, once the bucket is known to be whole.
 func (d *delivery) look(ctx context.Context) error {
-	open, err := d.lane.w.bucket.isOpen(ctx)
+	ctx, cancel := context.WithTimeout(ctx, stream.AckWait/2)
+	defer cancel()
+	pass, open, err := d.lane.w.bucket.isOpen(ctx)
 	if err != nil {
 		return err
 	}
@@ -108,16 +131,24 @@ func (d *delivery) look(ctx context.Context) error {
 		return errors.New("bucket is being restored")
 	}
 	if d.known {
+		d.pass = pass
 		return nil
 	}
 	d.record, d.revision, err = d.lane.w.bucket.read(ctx, d.env.ID)
-	d.known = err == nil
+	d.pass, d.known = pass, err == nil
 	return err
 }
 
 // act does what the claim rule says and reports whether the delivery is settled.
 func (d *delivery) act(ctx, hard context.Context) bool {
 	l, w := d.lane, d.lane.w
+	if d.heldByMe() {
+		return d.adopt(ctx, hard)
+	}
+	d.claimed = false
+	if ctx.Err() != nil {
+		return false
+	}
 	now := time.Now()
 	var own *holder
 	if d.record != nil {
@@ -129,9 +160,9 @@ func (d *delivery) act(ctx, hard context.Context) bool {
 		attempts = d.task.spec.Attempts
 	}
 	dec := claim.Decide(claim.Input{
-		Now: now, AckWait: l.ackWait, Silent: since(d.alive, now), Asked: d.asked(), Generation: d.generation,
+		Now: now, AckWait: d.ackWait, Silent: since(d.alive, now), Asked: d.asked(), Generation: d.generation,
 		NotAfter: d.env.NotAfter, Attempts: attempts,
-		Record: d.record, Revision: d.revision, Mine: own != nil || d.heldByMe(),
+		Record: d.record, Revision: d.revision, Mine: own != nil,
 		Watched: d.watched, WatchSpace: watchSpace,
 	})
 	if dec.Action != claim.Watch && watchSpace {
@@ -146,13 +177,13 @@ func (d *delivery) act(ctx, hard context.Context) bool {
 		_ = d.msg.NakWithDelay(dec.Delay)
 		return true
 	case claim.Create, claim.TakeOver:
-		return d.begin(ctx, hard, now)
+		if d.task == nil {
+			return d.bury(ctx, "the service does nothing for "+string(d.env.Type), now)
+		}
+		return d.begin(ctx, hard)
 	case claim.Bury:
 		return d.bury(ctx, dec.Reason, now)
 	case claim.Attach:
-		if own == nil { // the answer to this delivery's own claim was lost
-			return d.hold(hard, d.record, d.revision)
-		}
 		d.known = false
 		return own.attach(d.msg)
 	case claim.Watch:
@@ -164,6 +195,7 @@ func (d *delivery) act(ctx, hard context.Context) bool {
 	return true
 }
 
+// heldByMe reports whether the record is of the claim that this delivery has written.
 func (d *delivery) heldByMe() bool {
 	return d.record != nil && d.record.State == event.Running && d.record.Holder == d.token
 }
@@ -187,27 +219,31 @@ func (d *delivery) takeWatch() bool {
 }
 
 // begin writes the record of a new claim and, if it comes through, runs the task.
-func (d *delivery) begin(ctx, hard context.Context, now time.Time) bool {
+func (d *delivery) begin(ctx, hard context.Context) bool {
 	if !d.slot && !d.takeSlot(ctx) {
 		return true
 	}
+	return d.claim(ctx, hard, claim.Begin(d.record, d.generation, d.token, d.env.TraceParent, time.Now()))
+}
+
+// adopt makes sure of a claim that was written and could not be believed at once: because its answer was lost or late, or
+// because the bucket had to be looked at first. Written once more it is known to stand, and that it lives shows.
+func (d *delivery) adopt(ctx, hard context.Context) bool {
+	return d.claim(ctx, hard, d.record)
+}
+
+func (d *delivery) claim(ctx, hard context.Context, next *event.Record) bool {
 	b := d.lane.w.bucket
-	before := b.highest()
-	next := claim.Begin(d.record, d.generation, d.token, d.env.TraceParent, now)
+	before, began := b.highest(), time.Now()
+	d.known, d.claimed = false, true
 	revision, err := b.write(hard, d.env.ID, next, d.revision)
-	if err == nil && revision > before {
-		return d.hold(hard, next, revision)
-	}
-	if err == nil {
-		// The bucket counts anew: it was lost and made again since. Look whether it is whole before believing the claim.
-		b.doubt()
-	}
-	d.known = false
 	switch {
+	case err == nil && b.believe(d.pass, before, revision) && since(began, time.Now()) <= d.ackWait/4:
+		return d.hold(hard, next, revision)
 	case err == nil, errors.Is(err, errConflict):
 		return false
 	case errors.Is(err, errFull):
-		_ = d.msg.NakWithDelay(d.lane.ackWait)
+		_ = d.msg.NakWithDelay(d.ackWait)
 		return true
 	}
 	d.lane.w.log.Debug("Claim", "job", d.env.ID, "error", err)
@@ -224,17 +260,14 @@ func (d *delivery) hold(hard context.Context, r *event.Record, revision uint64) 
 
 // bury records the task as dead without running it.
 func (d *delivery) bury(ctx context.Context, reason string, now time.Time) bool {
-	running := claim.Begin(d.record, d.generation, d.token, d.env.TraceParent, now)
-	if d.record != nil {
-		running.Attempt, running.Steps = d.record.Attempt, d.record.Steps
-	}
-	dead := claim.End(running, claim.Outcome{Err: errors.New(reason), Permanent: true}, 0, nil, now)
+	dead := claim.Buried(d.record, d.generation, d.token, d.env.TraceParent, reason, now)
+	d.known = false
 	if _, err := d.lane.w.bucket.write(ctx, d.env.ID, dead, d.revision); err != nil {
-		d.known = false
 		return !errors.Is(err, errConflict) && !d.pause(ctx, 250*time.Millisecond)
 	}
-	d.lane.w.log.Warn("Task is dead", "job", d.env.ID, "task", d.task.spec.Task, "error", reason)
-	d.lane.w.metrics.end(d.task.spec.Task, "dead", 0)
+	name := stream.TaskName(d.lane.w.cfg.Service, d.env.Type)
+	d.lane.w.log.Warn("Task is dead", "job", d.env.ID, "task", name, "error", reason)
+	d.lane.w.metrics.end(name, "dead", 0)
 	_ = d.msg.TermWithReason(event.Cut(reason, 200))
 	return true
 }
@@ -247,7 +280,7 @@ func (d *delivery) watch(ctx context.Context) {
 	d.known = false
 	for range 2 {
 		d.keepAlive()
-		if !sleep(ctx, d.lane.ackWait/4) {
+		if !sleep(ctx, d.ackWait/4) {
 			return
 		}
 	}
@@ -259,22 +292,25 @@ func (d *delivery) watch(ctx context.Context) {
 
 func (d *delivery) keepAlive() {
 	now := time.Now()
-	if since(d.alive, now) <= d.lane.ackWait/2 && d.lane.w.nc.IsConnected() && d.msg.InProgress() == nil {
+	if since(d.alive, now) <= d.ackWait/2 && d.lane.w.nc.IsConnected() && d.msg.InProgress() == nil {
 		d.alive = now
 	}
 }
 
 // pause waits before the next look and keeps the delivery alive; false when it has been silent for too long, or ctx has
-// ended, and it is to be let go.
+// ended, and it is to be let go. One whose claim may have come through is not let go: it looks first.
 func (d *delivery) pause(ctx context.Context, t time.Duration) bool {
+	if d.claimed {
+		ctx = context.WithoutCancel(ctx)
+	}
 	if !sleep(ctx, t) {
 		_ = d.msg.Nak()
 		return false
 	}
-	if since(d.alive, time.Now()) > d.lane.ackWait/4 {
+	if since(d.alive, time.Now()) > d.ackWait/4 {
 		d.keepAlive()
 	}
-	return since(d.alive, time.Now()) <= d.lane.ackWait/2
+	return d.claimed || since(d.alive, time.Now()) <= d.ackWait/2
 }
 
 func sleep(ctx context.Context, t time.Duration) bool {
@@ -305,9 +341,9 @@ func (d *delivery) takeSlot(ctx context.Context) bool {
 		case <-ctx.Done():
 			_ = d.msg.Nak()
 			return false
-		case <-time.After(d.lane.ackWait / 4):
+		case <-time.After(d.ackWait / 4):
 			d.keepAlive()
-			if since(d.alive, time.Now()) > d.lane.ackWait/2 {
+			if since(d.alive, time.Now()) > d.ackWait/2 {
 				return false
 			}
 		}

@@ -53,4 +53,7 @@ type panicError struct {
 	stack []byte
 }
 
+// errGoexit: what a handler's goroutine leaves that ends without returning.
+var errGoexit = errors.New("handler ended its goroutine by runtime.Goexit")
+
 func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }

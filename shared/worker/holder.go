@@ -36,7 +36,7 @@ type holder struct {
 
 func newHolder(d *delivery, r *event.Record, revision uint64) *holder {
 	return &holder{
-		w: d.lane.w, task: d.task, env: d.env, token: d.token, ackWait: d.lane.ackWait, began: time.Now(),
+		w: d.lane.w, task: d.task, env: d.env, token: d.token, ackWait: d.ackWait, began: time.Now(),
 		record: r, revision: revision, progress: newProgress(), deliveries: []jetstream.Msg{d.msg},
 	}
 }
@@ -82,8 +82,13 @@ func (h *holder) run(hard context.Context) {
 	defer stop()
 
 	done := make(chan result, 1)
-	go func() { done <- h.call(attempt) }()
-	res, lost, returned := h.keep(attempt, cancel, done)
+	number := h.record.Attempt // h.record is written while the handler runs
+	go func() {
+		res := result{err: errGoexit}
+		defer func() { done <- res }()
+		res = h.call(attempt, number)
+	}()
+	res, lost, returned := h.keep(hard, attempt, cancel, done)
 	switch {
 	case lost:
 		h.w.log.Warn("Claim lost to another process", "job", h.env.ID, "task", h.task.spec.Task)
@@ -98,26 +103,26 @@ func (h *holder) run(hard context.Context) {
 }
 
 // call runs the handler and makes a panic an error.
-func (h *holder) call(ctx context.Context) (res result) {
+func (h *holder) call(ctx context.Context, number int) (res result) {
 	defer func() {
 		if v := recover(); v != nil {
 			res = result{err: &panicError{value: v, stack: debug.Stack()}}
 		}
 	}()
-	value, err := h.task.run(ctx, h.env, h.w.cfg.Service, h.record.Attempt)
+	value, err := h.task.run(ctx, h.env, h.w.cfg.Service, number)
 	return result{value, err}
 }
 
 // keep keeps record and deliveries alive until the handler returns, or has not in spite of the end of its context. lost: another
 // process has the claim. returned: the handler's goroutine is done.
-func (h *holder) keep(attempt context.Context, cancel context.CancelCauseFunc, done <-chan result) (res result, lost, returned bool) {
+func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseFunc, done <-chan result) (res result, lost, returned bool) {
 	tick := time.NewTicker(h.ackWait / 4)
 	defer tick.Stop()
 	last := time.Now()
-	ended := attempt.Done()
+	ended, stopping := attempt.Done(), hard.Done()
+	up := h.w.link.connected()
 	var giveUp <-chan time.Time
 	for {
-		up := h.w.link.connected()
 		select {
 		case res = <-done:
 			return res, lost, true
@@ -127,17 +132,23 @@ func (h *holder) keep(attempt context.Context, cancel context.CancelCauseFunc, d
 			ended = nil
 			giveUp = time.After(h.patience(context.Cause(attempt)))
 			continue
+		case <-stopping: // whatever the context ended of before
+			stopping, ended = nil, nil
+			giveUp = time.After(endGrace)
+			continue
 		case <-h.progress.poke:
 			if !h.progress.due(time.Now()) {
 				continue
 			}
 		case <-up:
-		case now := <-tick.C:
-			if since(last, now) > h.ackWait {
-				cancel(ErrPaused)
-			}
-			last = now
+			up = h.w.link.connected()
+		case <-tick.C:
 		}
+		now := time.Now()
+		if since(last, now) > h.ackWait {
+			cancel(ErrPaused)
+		}
+		last = now
 		if !lost && !h.beat(attempt) {
 			lost = true
 			cancel(ErrReplaced)
@@ -175,7 +186,7 @@ func (h *holder) replace(ctx context.Context, next *event.Record) error {
 	defer cancel()
 	revision, err := h.w.bucket.write(ctx, h.env.ID, next, h.revision)
 	if errors.Is(err, errConflict) {
-		if err = h.catchUp(ctx); err == nil {
+		if err = h.catchUp(ctx, next); err == nil {
 			revision, err = h.w.bucket.write(ctx, h.env.ID, next, h.revision)
 		}
 	}
@@ -186,19 +197,20 @@ func (h *holder) replace(ctx context.Context, next *event.Record) error {
 	return nil
 }
 
-// catchUp finds out why the record is at another revision.
-func (h *holder) catchUp(ctx context.Context) error {
+// catchUp finds out why the record is at another revision, and adopts that if next may still be written.
+func (h *holder) catchUp(ctx context.Context, next *event.Record) error {
 	r, revision, err := h.w.bucket.read(ctx, h.env.ID)
 	switch {
 	case err != nil:
 		return err
-	case r == nil, r.Holder == h.token && !r.State.Ended() && r.State != event.Retrying:
-		// Gone with its bucket: it is put back. Or an earlier write came through and its answer did not.
-	case r.Holder == h.token:
-		// The end came through and its answer did not: writing it again says the same.
+	case r == nil:
+		h.w.bucket.doubt() // gone with its bucket: it is put back
+	case r.Holder == h.token && (r.State == event.Running || r.State == next.State):
+		// An earlier write came through and its answer did not. If it was the end, writing it again says the same. Any other
+		// end under this token was written over the claim, such as a cancel.
 	case r.State == event.Running:
 		h.w.bucket.doubt()
-		open, err := h.w.bucket.isOpen(ctx)
+		_, open, err := h.w.bucket.isOpen(ctx)
 		if err != nil {
 			return err
 		}
@@ -222,7 +234,11 @@ func (h *holder) outcome(attempt context.Context, res result) claim.Outcome {
 	case errors.Is(cause, ErrShutdown), errors.Is(cause, ErrPaused):
 		return claim.Outcome{Release: true, Err: cause}
 	case errors.Is(cause, ErrTimeout):
-		res.err = fmt.Errorf("%w after %s: %w", ErrTimeout, h.task.spec.Timeout, res.err)
+		if res.err == cause { //nolint:errorlint // only what keep made of it: nothing more to say
+			res.err = fmt.Errorf("%w after %s", ErrTimeout, h.task.spec.Timeout)
+		} else {
+			res.err = fmt.Errorf("%w after %s: %w", ErrTimeout, h.task.spec.Timeout, res.err)
+		}
 	}
 	o := claim.Outcome{Err: res.err, Delay: h.task.spec.Backoff.delay(h.record.Attempt, random)}
 	var permanent *permanentError
@@ -250,6 +266,11 @@ func (h *holder) finish(hard context.Context, o claim.Outcome) {
 			return
 		}
 		h.w.log.Debug("Record an end", "job", h.env.ID, "error", err)
+		if errors.Is(err, errFull) {
+			// What is no larger than before still fits, and shows that the holder lives.
+			touch := *h.record
+			_ = h.replace(hard, &touch)
+		}
 		if !h.awaitAnother(hard) {
 			h.w.log.Warn("Stopped before the end of a task could be recorded; it will be done again", "job", h.env.ID, "task", h.task.spec.Task)
 			h.settle(nil)

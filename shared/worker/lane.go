@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,16 +16,21 @@ import (
 // maxFetch bounds one pull request; a lane with more free slots asks again at once.
 const maxFetch = 256
 
-var errAbandoned = errors.New("too many handlers have ignored the end of their context")
+// lull is how long a fetch goes on once the lane has been told to stop.
+const lull = 50 * time.Millisecond
+
+var (
+	errAbandoned    = errors.New("too many handlers have ignored the end of their context")
+	errNoConnection = errors.New("no connection to NATS")
+)
 
 // lane takes the deliveries of one durable consumer: as many as there are free slots, never more, because AckWait runs
 // for what waits in the client.
 type lane struct {
-	w       *Worker
-	js      jetstream.JetStream
-	stream  string
-	ackWait time.Duration
-	slots   int
+	w      *Worker
+	js     jetstream.JetStream
+	stream string
+	slots  int
 
 	free    chan struct{} // a token for each free slot
 	watches chan struct{} // a token for each further delivery that may be watched
@@ -49,21 +55,21 @@ func (l *lane) run(ctx, hard context.Context) {
 	defer l.wg.Wait()
 	var pause time.Duration
 	for ctx.Err() == nil {
-		err := l.take(ctx, hard)
+		up := l.w.link.connected()
+		worked, err := l.take(ctx, hard)
 		if ctx.Err() != nil {
 			return
 		}
 		if l.w.status.set(l.stream, err) {
 			l.report(err)
 		}
-		if err == nil {
+		if worked {
 			pause = 0
-			continue
 		}
 		pause = min(max(2*pause, 100*time.Millisecond), 2*time.Second)
 		select {
 		case <-ctx.Done():
-		case <-l.w.link.connected():
+		case <-up:
 		case <-time.After(pause):
 		}
 	}
@@ -77,97 +83,96 @@ func (l *lane) report(err error) {
 	l.w.log.Info("Waiting", "stream", l.stream, "for", err.Error())
 }
 
-// take gets a consumer and fetches from it until something is amiss, which it returns.
-func (l *lane) take(ctx, hard context.Context) error {
+// take gets a consumer and fetches from it until something is amiss, which it returns; worked tells whether it came to fetch.
+func (l *lane) take(ctx, hard context.Context) (worked bool, err error) {
 	if !l.w.nc.IsConnected() {
-		return errors.New("no connection to NATS")
+		return false, errNoConnection
 	}
-	cons, err := l.consumer(ctx)
+	cons, ackWait, err := l.consumer(ctx)
 	if err != nil {
-		return err
+		return false, err
 	}
 	var lookAgain time.Time
 	for ctx.Err() == nil {
-		if now := time.Now(); now.After(lookAgain) {
-			if err := l.mayClaim(ctx); err != nil {
-				return err
-			}
-			lookAgain = now.Add(l.ackWait)
-			if l.w.status.set(l.stream, nil) {
-				l.report(nil)
-			}
+		n := l.acquire(ctx)
+		if err := l.mayClaim(ctx, &lookAgain, ackWait); err != nil {
+			l.release(n)
+			return worked, err
 		}
-		if err := l.fetch(ctx, hard, cons); err != nil {
-			return err
+		if l.w.status.set(l.stream, nil) {
+			l.report(nil)
 		}
+		if err := l.fetch(ctx, hard, cons, n, ackWait); err != nil {
+			return worked, err
+		}
+		worked = true
 	}
-	return nil
+	return worked, nil
 }
 
-func (l *lane) consumer(ctx context.Context) (jetstream.Consumer, error) {
+func (l *lane) consumer(ctx context.Context) (jetstream.Consumer, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	cons, err := l.js.Consumer(ctx, l.stream, l.w.cfg.Service)
 	if err != nil {
-		return nil, fmt.Errorf("consumer %s on %s: %w", l.w.cfg.Service, l.stream, err)
+		return nil, 0, fmt.Errorf("consumer %s on %s: %w", l.w.cfg.Service, l.stream, err)
 	}
-	if wait := cons.CachedInfo().Config.AckWait; wait > 0 {
-		l.ackWait = wait
-	}
-	return cons, nil
+	return cons, cmp.Or(cons.CachedInfo().Config.AckWait, stream.AckWait), nil
 }
 
-func (l *lane) mayClaim(ctx context.Context) error {
+// mayClaim says why nothing new should be claimed. It looks at the bucket's gate each time, at its size now and then.
+func (l *lane) mayClaim(ctx context.Context, lookAgain *time.Time, every time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	open, err := l.w.bucket.isOpen(ctx)
+	if now := time.Now(); now.After(*lookAgain) {
+		crowded, err := l.w.bucket.crowded(ctx)
+		if err != nil {
+			return err
+		}
+		if crowded {
+			return fmt.Errorf("bucket %s is over 90 %% of its limit", l.w.bucket.name)
+		}
+		*lookAgain = now.Add(min(every, stream.AckWait))
+	}
+	_, open, err := l.w.bucket.isOpen(ctx)
 	if err != nil {
 		return err
 	}
 	if !open {
 		return fmt.Errorf("bucket %s is being restored: its key %s is not there", l.w.bucket.name, stream.OpenKey)
 	}
-	crowded, err := l.w.bucket.crowded(ctx)
-	if err != nil {
-		return err
-	}
-	if crowded {
-		return fmt.Errorf("bucket %s is over 90 %% of its limit", l.w.bucket.name)
-	}
 	return nil
 }
 
-// fetch asks for as many deliveries as there are free slots and starts each as it comes.
-func (l *lane) fetch(ctx, hard context.Context, cons jetstream.Consumer) error {
-	n := l.acquire(ctx)
-	if n == 0 {
+// fetch asks for n deliveries, for which it has the slots, and starts each as it comes.
+func (l *lane) fetch(ctx, hard context.Context, cons jetstream.Consumer, n int, ackWait time.Duration) error {
+	defer func() { l.release(n) }()
+	if n == 0 || ctx.Err() != nil {
 		return nil
 	}
-	defer func() { l.release(n) }()
 	asked := time.Now()
-	fetching, cancel := context.WithTimeout(ctx, l.ackWait/4)
+	// The fetch outlives ctx by a moment: what is under way to this process would else wait for its AckWait.
+	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackWait/4)
 	defer cancel()
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lull, cancel) })
+	defer stop()
 	batch, err := cons.Fetch(n, jetstream.FetchContext(fetching))
 	if err != nil {
-		if ctx.Err() != nil {
-			return nil
-		}
 		return fmt.Errorf("fetch: %w", err)
 	}
 	for msg := range batch.Messages() {
 		if ctx.Err() != nil {
-			_ = msg.Nak() // it goes to another replica at once; unanswered, it would a little later
+			_ = msg.NakWithDelay(2 * lull) // later than this fetch, which would be sent it again
 			continue
 		}
 		n--
-		d := &delivery{lane: l, msg: msg, alive: asked}
+		d := &delivery{lane: l, msg: msg, ackWait: ackWait, alive: asked, slot: true}
 		l.wg.Go(func() {
-			d.slot = true
+			defer d.freeSlot()
 			d.run(ctx, hard)
-			d.freeSlot()
 		})
 	}
-	if err := batch.Error(); err != nil && ctx.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
+	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil

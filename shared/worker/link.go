@@ -1,7 +1,6 @@
 package worker
 
 import (
-	"context"
 	"sync"
 
 	"github.com/nats-io/nats.go"
@@ -55,18 +54,3 @@ func (l *link) connected() <-chan struct{} {
 // epoch differs between any two moments between which the connection was lost. The second result says whether there is
 // a connection now.
 func (l *link) epoch() (uint64, bool) { return l.nc.Stats().Reconnects, l.nc.IsConnected() }
-
-// await waits until there is a connection.
-func (l *link) await(ctx context.Context) error {
-	for {
-		up := l.connected()
-		if l.nc.IsConnected() {
-			return nil
-		}
-		select {
-		case <-up:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}

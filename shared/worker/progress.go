@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"math"
 	"sync"
 	"time"
 
@@ -17,6 +18,9 @@ type progressKey struct{}
 // likes; a few a second at most are shown. Outside a handler it does nothing.
 func Progress(ctx context.Context, percent float64, note string) {
 	if p, ok := ctx.Value(progressKey{}).(*progress); ok {
+		if math.IsNaN(percent) { // 0 of 0, and no JSON
+			percent = 0
+		}
 		p.set(event.Progress{Percent: min(100, max(0, percent)), Note: event.Cut(note, 200)})
 	}
 }

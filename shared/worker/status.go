@@ -5,10 +5,22 @@ import (
 	"sync"
 )
 
+var (
+	errStarting = errors.New("starting")
+	errStopping = errors.New("stopping")
+)
+
 // status holds what each lane waits for.
 type status struct {
-	mu      sync.Mutex
-	waiting map[string]error
+	mu       sync.Mutex
+	waiting  map[string]error
+	stopping bool
+}
+
+func (s *status) stop() {
+	s.mu.Lock()
+	s.stopping = true
+	s.mu.Unlock()
 }
 
 // set notes that a lane waits for something (nil: for nothing) and reports whether that is news.
@@ -26,8 +38,11 @@ func (s *status) set(lane string, err error) bool {
 func (s *status) err() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if len(s.waiting) == 0 {
-		return errors.New("starting")
+	switch {
+	case s.stopping:
+		return errStopping
+	case len(s.waiting) == 0:
+		return errStarting
 	}
 	var all []error
 	for _, err := range s.waiting {

@@ -50,7 +50,7 @@ type Backoff struct {
 
 func (b Backoff) delay(attempt int, random func(int64) int64) time.Duration {
 	limit := b.Max
-	if shift := attempt - 1; shift < 32 && b.Base<<shift > 0 && b.Base<<shift < b.Max {
+	if shift := max(0, attempt-1); shift < 62 && b.Base <= b.Max>>shift {
 		limit = b.Base << shift
 	}
 	return time.Duration(random(int64(limit) + 1))
@@ -72,8 +72,7 @@ type HandlerFunc[P event.Payload, R any] func(ctx context.Context, e event.Event
 // task is a handler without its types.
 type task struct {
 	spec Spec
-	typ  event.Type
-	// decode checks the payload, so that what cannot be read is dead before it is run.
+	// run decodes the payload and runs the handler.
 	run func(ctx context.Context, e *event.Envelope, service string, attempt int) ([]byte, error)
 }
 
@@ -121,7 +120,7 @@ func Handle[P event.Payload, R any](w *Worker, spec Spec, h HandlerFunc[P, R]) {
 		return
 	}
 	w.tasks[typ] = &task{
-		spec: spec.withDefaults(), typ: typ,
+		spec: spec.withDefaults(),
 		run: func(ctx context.Context, env *event.Envelope, service string, attempt int) ([]byte, error) {
 			data, err := event.DecodeData[P](env)
 			if err != nil {
@@ -163,6 +162,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("open JetStream: %w", err)
 	}
+	defer js.CleanupPublisher()
 	w.link = newLink(w.nc)
 	defer w.link.close()
 	w.bucket = newBucket(js, w.nc, w.cfg.Service)
@@ -173,6 +173,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	hard, release := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer release(nil)
 	stop := context.AfterFunc(ctx, func() {
+		w.status.stop()
 		time.AfterFunc(w.cfg.Grace, func() { release(ErrShutdown) })
 	})
 	defer stop()
@@ -196,18 +197,27 @@ func (w *Worker) lanes(js jetstream.JetStream) []*lane {
 		name := stream.ForType(typ)
 		l := byStream[name]
 		if l == nil {
-			l = &lane{w: w, js: js, stream: name, ackWait: stream.AckWait}
+			l = &lane{w: w, js: js, stream: name}
 			byStream[name], all = l, append(all, l)
 		}
 		l.slots += t.spec.Concurrency
 	}
 	for _, l := range all {
 		l.init()
+		w.status.set(l.stream, errStarting)
 	}
 	return all
 }
 
 // Ready says what the worker waits for; nil when it takes work.
-func (w *Worker) Ready() error { return w.status.err() }
+func (w *Worker) Ready() error {
+	if err := w.status.err(); err != nil {
+		return err
+	}
+	if !w.nc.IsConnected() { // a lane with no free slot does not look
+		return errNoConnection
+	}
+	return nil
+}
 
 func random(n int64) int64 { return rand.Int64N(n) }

@@ -1,5 +1,5 @@
 // Package claim decides who does a task: what to do with a delivery, given the task's record as it was read ([Decide]),
-// and what the record becomes when a claim begins ([Begin]) and ends ([End]).
+// and what the record becomes when a claim begins ([Begin]) and ends ([End]), or the task is given up ([Buried]).
 //
 // The functions read no clock and write nothing. The worker's loop reads, asks, and writes by compare-and-set.
 package claim
@@ -83,6 +83,9 @@ func Decide(in Input) Decision {
 			return Decision{Action: Later, Delay: r.Due.Sub(in.Now)}
 		}
 		return begin(in, TakeOver)
+	case in.Mine && in.Generation > r.Generation:
+		// The claim ends a generation that is over; what this message asks for begins after it.
+		return Decision{Action: Later, Delay: in.AckWait}
 	case in.Mine:
 		return Decision{Action: Attach}
 	case in.Watched == in.Revision:
@@ -100,7 +103,10 @@ func begin(in Input, how Action) Decision {
 	case in.NotAfter != nil && in.Now.After(*in.NotAfter):
 		return Decision{Action: Bury, Reason: "not begun by its deadline, " + in.NotAfter.UTC().Format(time.RFC3339)}
 	case in.Record != nil && in.Record.Generation >= in.Generation && !in.Record.Released && in.Record.Attempt >= in.Attempts:
-		return Decision{Action: Bury, Reason: "attempts used up: the process that ran the last one did not come back"}
+		if in.Record.State == event.Running {
+			return Decision{Action: Bury, Reason: "attempts used up: the process that ran the last one did not come back"}
+		}
+		return Decision{Action: Bury, Reason: event.Cut("attempts used up: "+in.Record.Error, event.MaxError)}
 	}
 	return Decision{Action: how}
 }
@@ -121,6 +127,23 @@ func Begin(prev *event.Record, generation int, token, trace string, now time.Tim
 		}
 	}
 	r.AddStep(now, "")
+	return r
+}
+
+// Buried is the record of a task that is dead without having been run, by token for reason. prev is the record that it
+// replaces, nil for none.
+func Buried(prev *event.Record, generation int, token, trace, reason string, now time.Time) *event.Record {
+	now = now.UTC()
+	r := &event.Record{Generation: generation, TraceParent: trace}
+	if prev != nil {
+		r.Claim, r.Steps = prev.Claim, prev.Steps
+		if prev.Generation >= generation {
+			r.Generation, r.Attempt, r.Started = prev.Generation, prev.Attempt, prev.Started
+		}
+	}
+	r.Claim++
+	r.State, r.Holder, r.Error, r.Ended = event.Dead, token, event.Cut(reason, event.MaxError), &now
+	r.AddStep(now, r.Error)
 	return r
 }
 
@@ -152,9 +175,9 @@ func End(running *event.Record, o Outcome, attempts int, notAfter *time.Time, no
 			r.State, r.Due = event.Retrying, &due
 		}
 	}
-	stepError := r.Error
-	if o.Err == nil {
-		stepError = ""
+	stepError := ""
+	if o.Err != nil {
+		stepError = o.Err.Error()
 	}
 	r.AddStep(now, stepError)
 	return &r
