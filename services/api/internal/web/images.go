@@ -17,7 +17,7 @@ import (
 // A newImage is the body of a request to process a picture.
 type newImage struct {
 	ImageURL   urlField         `json:"image_url" doc:"Where the picture is: http or https, without credentials" example:"https://example.org/landscape.jpg"`
-	Operations []operationField `json:"operations" minItems:"1" maxItems:"16" nullable:"false" doc:"What to do with it, in this order; each name once" example:"[\"resize\", {\"name\": \"compress\", \"quality\": 80}]"`
+	Operations []operationField `json:"operations" minItems:"1" maxItems:"16" nullable:"false" doc:"What to do with it, in this order; each name once" example:"[\"resize\", {\"name\": \"compress\", \"quality\": 80}, \"watermark\"]"`
 
 	parsed []event.Operation
 }
