@@ -22,12 +22,14 @@ func (l *lane) collect() {
 	done := l.window[:n:n]
 	l.window = l.window[n:]
 	for i := range done {
-		if !done[i].entry {
-			l.position = max(l.position, done[i].key)
+		m := &done[i]
+		l.windowBytes -= len(m.data)
+		if !m.entry {
+			l.position = max(l.position, m.key)
 			l.waiting.Add(-1)
-			l.bytes.Add(-int64(len(done[i].data)))
+			l.bytes.Add(-int64(len(m.data)))
 		}
-		done[i].data = nil // it may be a while until the note is written
+		m.data, m.ack = nil, nil // it may be a while until the note is written
 	}
 	position := l.position
 	l.writer.Later(func(v *commit.View) { note(v, l.stream, position, done) })
@@ -83,4 +85,22 @@ func needs(j *job.Job, seq uint64) bool {
 		}
 	}
 	return false
+}
+
+// drain waits for everything on its way, so that what has come through is not sent again, and gives err back.
+func (l *lane) drain(err error) error {
+	for i := range l.window {
+		m := &l.window[i]
+		if m.done || m.ack == nil {
+			continue
+		}
+		select { // ends: an answer that does not come is a timeout
+		case ack := <-m.ack.Ok():
+			m.seq, m.done = ack.Sequence, true
+		case <-m.ack.Err(): //nolint:errcheck // it is sent again, and then says so itself
+		}
+		m.ack = nil
+	}
+	l.collect()
+	return err
 }

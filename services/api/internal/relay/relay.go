@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -18,6 +19,21 @@ const (
 	MaxUnrelayed      = 1_000_000
 	MaxUnrelayedBytes = 1 << 30
 )
+
+// limits of one lane.
+type limits struct {
+	Unrelayed, UnrelayedBytes int64         // accepts that wait; beyond, no more are accepted
+	Window, WindowBytes       int           // messages on their way at once
+	Queue, QueueBytes         int           // accepts kept in memory; beyond, they are read from the store
+	MaxPause                  time.Duration // between tries
+}
+
+func defaults() limits {
+	return limits{
+		Unrelayed: MaxUnrelayed, UnrelayedBytes: MaxUnrelayedBytes,
+		Window: 4096, WindowBytes: 32 << 20, Queue: 8192, QueueBytes: 32 << 20, MaxPause: 5 * time.Second,
+	}
+}
 
 // A Store is what the relay reads.
 type Store interface {
@@ -45,12 +61,17 @@ type Relay struct {
 	order []*lane
 }
 
-// New makes a relay that publishes with js. It reads how far it had come.
+// New makes a relay that publishes with js. It reads how far it had come. js must have a timeout for asynchronous publishing, since
+// an answer may be lost, and room for the windows of all streams, since one that waits must not hold up another.
 func New(store Store, w Writer, gate Gate, js jetstream.JetStream, log *slog.Logger) (*Relay, error) {
+	return newRelay(defaults(), store, w, gate, js, log)
+}
+
+func newRelay(lim limits, store Store, w Writer, gate Gate, js jetstream.JetStream, log *slog.Logger) (*Relay, error) {
 	r := &Relay{lanes: map[string]*lane{}}
 	for _, name := range append(stream.WorkStreams(), stream.Dead) {
 		l := &lane{
-			stream: name, store: store, writer: w, gate: gate, js: js, log: log.With("stream", name),
+			stream: name, limits: lim, store: store, writer: w, gate: gate, js: js, log: log.With("stream", name),
 			wake: make(chan struct{}, 1), behind: true,
 		}
 		if err := l.resume(); err != nil {
@@ -65,8 +86,9 @@ func New(store Store, w Writer, gate Gate, js jetstream.JetStream, log *slog.Log
 // Committed takes over what a transaction has added to the log. It is given to the committer.
 func (r *Relay) Committed(c *commit.Changes) {
 	for i := range c.Accepts {
-		a := &c.Accepts[i]
-		r.lanes[a.Stream].push(message{key: a.Key, subject: a.Subject, id: a.Job, job: a.Job, data: a.Data, done: a.Read})
+		if a := &c.Accepts[i]; r.lanes[a.Stream] != nil {
+			r.lanes[a.Stream].push(fromAccept(a))
+		}
 	}
 	for i := range c.Entries {
 		if e := &c.Entries[i]; r.lanes[e.Stream] != nil {
@@ -86,11 +108,25 @@ func (r *Relay) Run(ctx context.Context) {
 
 // Full says why no more should be accepted for a stream; empty when more may be.
 func (r *Relay) Full(name string) string {
-	waiting, bytes := r.Waiting(name)
-	if waiting >= MaxUnrelayed || bytes >= MaxUnrelayedBytes {
-		return fmt.Sprintf("%d accepted jobs are waiting for the stream %s", waiting, name)
+	l := r.lanes[name]
+	if l == nil {
+		return ""
+	}
+	if n := l.waiting.Load(); n >= l.limits.Unrelayed || l.bytes.Load() >= l.limits.UnrelayedBytes {
+		return fmt.Sprintf("%d accepted jobs are waiting for the stream %s", n, name)
 	}
 	return ""
+}
+
+// HeldUpBy says what keeps the relay from publishing to a stream; empty when nothing does.
+func (r *Relay) HeldUpBy(name string) string {
+	l := r.lanes[name]
+	if l == nil {
+		return ""
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.trouble
 }
 
 // Waiting gives how many accepts of a stream have not been acknowledged by it, and their size in bytes.
