@@ -214,8 +214,8 @@ func TestASlowPictureIsNotCutWhileItMoves(t *testing.T) {
 	w := newWorld(t)
 	w.known.jobs = []*job.Job{imageJob(event.Succeeded, "")}
 	w.album.data = make([]byte, 1<<20)
-	w.album.pause = 20 * time.Millisecond // for each of at least 16 pieces: more than the time for one answer
-	c := run(t, web.Quick(w.opts, 0, 0, 150*time.Millisecond, 0))
+	w.album.pause = 60 * time.Millisecond // for each of at least 16 pieces: more than the time for one answer
+	c := run(t, web.Quick(w.opts, 0, 0, 500*time.Millisecond, 0))
 	if a := c.get("/jobs/j1/result").is(200); len(a.body) != 1<<20 {
 		t.Errorf("got %d bytes", len(a.body))
 	}

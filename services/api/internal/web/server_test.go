@@ -44,7 +44,7 @@ func run(t *testing.T, s *web.Server) *client {
 	c := &client{
 		t: t, base: "http://" + ln.Addr().String(),
 		http: &http.Client{
-			Transport: transport, Timeout: 10 * time.Second,
+			Transport: transport, Timeout: time.Minute,
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 		stop: func() error { cancel(); <-done; return served },
