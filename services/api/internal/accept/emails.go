@@ -12,24 +12,28 @@ import (
 // outside the store because one key in random order would cost an accept more than all the rest of its writing. It belongs to
 // the goroutine that writes.
 type Emails struct {
-	seed  maphash.Seed
+	print func(emailKey string) uint64
 	first map[uint64]uint64   // fingerprint → log key of a user
 	more  map[uint64][]uint64 // further users under the same fingerprint
 }
 
 // NewEmails makes an empty set.
 func NewEmails() *Emails {
-	return &Emails{seed: maphash.MakeSeed(), first: map[uint64]uint64{}, more: map[uint64][]uint64{}}
+	seed := maphash.MakeSeed()
+	return newEmails(func(key string) uint64 { return maphash.String(seed, key) })
+}
+
+func newEmails(fingerprint func(emailKey string) uint64) *Emails {
+	return &Emails{print: fingerprint, first: map[uint64]uint64{}, more: map[uint64][]uint64{}}
 }
 
 // Load adds a user that is in the store already.
-func (e *Emails) Load(u user.User) { e.add(e.print(u.Email), u.Key) }
-
-func (e *Emails) print(email string) uint64 { return maphash.String(e.seed, user.EmailKey(email)) }
+func (e *Emails) Load(u user.User) { e.add(e.print(user.EmailKey(u.Email)), u.Key) }
 
 // Taken reports whether a user has the address.
 func (e *Emails) Taken(v *commit.View, email string) (bool, error) {
-	fp := e.print(email)
+	wanted := user.EmailKey(email)
+	fp := e.print(wanted)
 	first, ok := e.first[fp]
 	if !ok {
 		return false, nil
@@ -42,7 +46,7 @@ func (e *Emails) Taken(v *commit.View, email string) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if user.EmailKey(u.Email) == user.EmailKey(email) {
+		if user.EmailKey(u.Email) == wanted {
 			return true, nil
 		}
 	}
@@ -51,7 +55,7 @@ func (e *Emails) Taken(v *commit.View, email string) (bool, error) {
 
 // Add takes the address for the user with a log key, unless the transaction of v fails.
 func (e *Emails) Add(v *commit.View, email string, key uint64) {
-	fp := e.print(email)
+	fp := e.print(user.EmailKey(email))
 	e.add(fp, key)
 	v.OnRollback(func() { e.remove(fp, key) })
 }

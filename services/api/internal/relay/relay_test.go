@@ -170,7 +170,7 @@ func TestAcceptsOfAnEarlierProcessAreResumed(t *testing.T) {
 	r := newRig(t, natstest.Run(t))
 	r.gate.set(false)
 	r.start()
-	ids := r.accept(stream.Users, 2500, 20)
+	ids := r.accept(stream.Users, 1200, 20)
 	r.halt()
 	if r.position(stream.Users) != 0 {
 		t.Fatal("relayed through a closed gate")
@@ -198,7 +198,7 @@ func TestAcceptsOfAnEarlierProcessAreResumed(t *testing.T) {
 	more := r.accept(stream.Users, 100, 20)
 	r.relayed(stream.Users, more[99])
 	if got := r.in(stream.Users); !slices.Equal(got, append(ids[20:], more...)) {
-		t.Errorf("the stream holds %d messages, want %d in order", len(got), 2580)
+		t.Errorf("the stream holds %d messages, want %d in order", len(got), 1280)
 	}
 }
 
@@ -342,12 +342,12 @@ func TestMoreThanTheQueueHoldsIsReadFromTheStore(t *testing.T) {
 			first := r.accept(stream.Users, 10, 50)
 			r.relayed(stream.Users, first[9])
 			r.gate.set(false)
-			all := slices.Concat(first, r.accept(stream.Users, 3000, 50))
+			all := slices.Concat(first, r.accept(stream.Users, 800, 50))
 			if n := r.relay.InMemory(stream.Users); n > 101 {
 				t.Errorf("%d accepts in memory", n)
 			}
 			r.gate.set(true)
-			all = append(all, r.accept(stream.Users, 2000, 50)...) // while it catches up
+			all = append(all, r.accept(stream.Users, 400, 50)...) // while it catches up
 			r.relayed(stream.Users, all[len(all)-1])
 			all = append(all, r.accept(stream.Users, 10, 50)...) // from the queue again
 			r.relayed(stream.Users, all[len(all)-1])

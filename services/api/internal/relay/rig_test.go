@@ -213,7 +213,7 @@ func (r *rig) relayed(name, id string) {
 
 func (r *rig) until(what string, f func() bool) {
 	r.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !f(); {
+	for deadline := time.Now().Add(60 * time.Second); !f(); {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("waited too long: %s; log:\n%s", what, r.log.String())
 		}
