@@ -1,0 +1,131 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"handoff/bench/internal/embedded"
+	"handoff/bench/internal/groupcommit"
+)
+
+// warmUp is how long is sent before anything is counted.
+const warmUp = time.Second
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the command; it gives the exit code: 0, 1 for a failure, 2 for a wrong flag.
+func run(ctx context.Context, args []string, out, errOut io.Writer) int {
+	cfg, err := parse(args, errOut)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(errOut, "accept: %v\n", err)
+		return 2
+	}
+	err = accept(ctx, cfg, out)
+	if ctx.Err() != nil {
+		err = errors.New("interrupted")
+	}
+	if err != nil {
+		fmt.Fprintf(errOut, "accept: %v\n", err)
+		return 1
+	}
+	return 0
+}
+
+type config struct {
+	duration    time.Duration
+	raw         time.Duration
+	connections int
+	workers     bool
+	dir         string
+}
+
+func parse(args []string, errOut io.Writer) (config, error) {
+	var cfg config
+	flags := flag.NewFlagSet("accept", flag.ContinueOnError)
+	flags.SetOutput(io.Discard)
+	flags.Usage = func() {}
+	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long requests are counted, after a second of warming up")
+	flags.DurationVar(&cfg.raw, "raw", 3*time.Second, "how long bbolt alone is measured before")
+	flags.IntVar(&cfg.connections, "connections", 64, "how many keep-alive connections send, each one request after the other; bbolt alone has as many writers")
+	workers := flags.String("workers", "on", "on: the embedded default; off: the api alone, on a NATS server inside this command")
+	flags.StringVar(&cfg.dir, "dir", defaultDir(), "where data is kept while it runs: on the disk to be measured, not in memory")
+	err := flags.Parse(args)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		flags.SetOutput(errOut)
+		fmt.Fprintln(errOut, "Usage: go run ./bench/accept [flags]")
+		flags.PrintDefaults()
+		return config{}, err
+	case err != nil:
+		return config{}, err
+	case flags.NArg() > 0:
+		return config{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
+	case cfg.duration <= 0 || cfg.raw <= 0:
+		return config{}, errors.New("-duration and -raw: use times such as 10s")
+	case cfg.connections < 1 || cfg.connections > 4096:
+		return config{}, fmt.Errorf("-connections is %d: use 1 to 4096", cfg.connections)
+	case *workers != "on" && *workers != "off":
+		return config{}, fmt.Errorf("-workers is %q: use on or off", *workers)
+	}
+	cfg.workers = *workers == "on"
+	return cfg, nil
+}
+
+// defaultDir is one that is on a disk, where the system has one: /tmp is memory on many.
+func defaultDir() string {
+	if info, err := os.Stat("/var/tmp"); err == nil && info.IsDir() {
+		return "/var/tmp"
+	}
+	return os.TempDir()
+}
+
+// accept measures bbolt alone and then Handoff, and reports.
+func accept(ctx context.Context, cfg config, out io.Writer) (err error) {
+	dir, err := os.MkdirTemp(cfg.dir, "handoff-bench-")
+	if err != nil {
+		return fmt.Errorf("make a data directory: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+
+	o := embedded.Options{Command: embedded.Default, Dir: dir}
+	if !cfg.workers {
+		nats, err := startNATS(filepath.Join(dir, "jetstream"))
+		if err != nil {
+			return err
+		}
+		defer nats.stop()
+		o.Command, o.Env = embedded.API, map[string]string{"NATS_URL": nats.url()}
+	}
+	child, err := embedded.Start(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, child.Stop()) }()
+
+	// Beside the idle child, so that both are measured in one state of the machine.
+	raw, err := groupcommit.Run(ctx, filepath.Join(dir, "raw.db"), cfg.connections, cfg.raw)
+	if err != nil {
+		return err
+	}
+	if err := printRaw(out, cfg, raw); err != nil || ctx.Err() != nil {
+		return err
+	}
+	got := send(ctx, child.URL, cfg.connections, warmUp, cfg.duration)
+	return printLoad(out, cfg, got, raw)
+}
