@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 
 	"handoff/services/api/internal/commit"
 )
@@ -175,7 +176,7 @@ func (r *reader) consumer(ctx context.Context, s jetstream.Stream, cursor, newes
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	cfg := jetstream.ConsumerConfig{
-		Description: "the api's projection", AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
+		Name: "api-" + nuid.Next(), Description: "the api's projection", AckPolicy: jetstream.AckNonePolicy, DeliverPolicy: jetstream.DeliverAllPolicy,
 		MemoryStorage: true, Replicas: 1, InactiveThreshold: idle,
 	}
 	if !cursor.IsZero() && !newest.Before(cursor) {
