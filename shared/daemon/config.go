@@ -7,7 +7,7 @@ import (
 	"net"
 	"os"
 	"reflect"
-	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,9 +41,7 @@ func (c *Common) Validate() error {
 	if c.HealthAddr != "" {
 		errs = append(errs, CheckAddr("HEALTH_ADDR", c.HealthAddr))
 	}
-	if c.NATSURL == "" {
-		errs = append(errs, errors.New("NATS_URL is empty: use an address such as nats://127.0.0.1:4222"))
-	}
+	errs = append(errs, checkNATSURL(c.NATSURL))
 	return errors.Join(errs...)
 }
 
@@ -87,14 +85,10 @@ func BadConfig(err error) error {
 func Load(configs ...any) error {
 	var errs []error
 	for _, c := range configs {
-		if err := env.Parse(c); err != nil {
-			errs = append(errs, readable(c, err)...)
-			continue
-		}
+		unread, parseErrs := parse(c)
+		errs = append(errs, parseErrs...)
 		if v, ok := c.(Validator); ok {
-			if err := v.Validate(); err != nil {
-				errs = append(errs, err)
-			}
+			errs = append(errs, without(v.Validate(), unread)...)
 		}
 	}
 	if len(errs) > 0 {
@@ -103,32 +97,63 @@ func Load(configs ...any) error {
 	return nil
 }
 
-var parseError = regexp.MustCompile(`^parse error on field "(\w+)" of type "([^"]+)": (.*)$`)
-
-// readable names the variable where the library names the field.
-func readable(c any, err error) []error {
+// parse fills c. Of what can't be read it gives the variables, and for each an error that names it.
+func parse(c any) (variables []string, errs []error) {
+	err := env.Parse(c)
+	if err == nil {
+		return nil, nil
+	}
 	all := []error{err}
 	var agg env.AggregateError
 	if errors.As(err, &agg) {
 		all = agg.Errors
 	}
 	for i, e := range all {
-		if m := parseError.FindStringSubmatch(e.Error()); m != nil {
-			name := fieldVariable(c, m[1])
-			all[i] = fmt.Errorf("%s is %q: %s", name, os.Getenv(name), m[3])
+		var bad env.ParseError
+		if errors.As(e, &bad) {
+			name, secret := variable(c, bad.Name)
+			variables = append(variables, name)
+			if secret {
+				all[i] = fmt.Errorf("%s can't be read as %s", name, bad.Type)
+			} else {
+				all[i] = fmt.Errorf("%s is %q: %w", name, os.Getenv(name), bad.Err)
+			}
 		}
 	}
-	return all
+	return variables, all
 }
 
-// fieldVariable finds the variable that a field of c is read from.
-func fieldVariable(c any, field string) string {
-	t := reflect.TypeOf(c).Elem()
-	if f, ok := t.FieldByName(field); ok {
-		name, _, _ := strings.Cut(f.Tag.Get("env"), ",")
-		return name
+// variable finds what a field of c is read from, and whether its value could hold a password: all that is not a number, a
+// time or a choice could.
+func variable(c any, field string) (name string, secret bool) {
+	f, ok := reflect.TypeOf(c).Elem().FieldByName(field)
+	if !ok {
+		return field, true
 	}
-	return field
+	name, _, _ = strings.Cut(f.Tag.Get("env"), ",")
+	switch f.Type.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64, reflect.Float32, reflect.Float64:
+		return name, false
+	}
+	return name, true
+}
+
+// without gives the single errors in err but those about variables that could not be read, whose fields are empty.
+func without(err error, variables []string) []error {
+	if err == nil {
+		return nil
+	}
+	all := []error{err}
+	// Only what errors.Join made: an error that wraps several has words of its own around them.
+	joined, ok := err.(interface{ Unwrap() []error })
+	if ok && errors.Join(joined.Unwrap()...).Error() == err.Error() {
+		all = joined.Unwrap()
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(err error) bool {
+		name, _, _ := strings.Cut(err.Error(), " ")
+		return slices.Contains(variables, strings.TrimSuffix(name, ":"))
+	})
 }
 
 // NewLog makes a process's log, on standard error.

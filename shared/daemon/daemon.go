@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -25,8 +26,9 @@ type Process struct {
 	Gather  prometheus.Gatherer
 	Grace   time.Duration // how long what runs may go on once the context of Run has ended
 
-	mu    sync.Mutex
-	ready func() error
+	mu       sync.Mutex
+	ready    func() error
+	stopping bool
 }
 
 // ReadyWhen gives the process the service's answer to /readyz: nil when it takes work, else what it waits for.
@@ -39,15 +41,28 @@ func (p *Process) ReadyWhen(f func() error) {
 // Ready is the answer to /readyz.
 func (p *Process) Ready() error {
 	p.mu.Lock()
-	f := p.ready
+	f, stopping := p.ready, p.stopping
 	p.mu.Unlock()
 	switch {
+	case stopping:
+		return errors.New("stopping")
 	case f == nil:
 		return errors.New("starting")
 	case p.NATS != nil && !p.NATS.IsConnected():
-		return errors.Join(errors.New("no connection to NATS"), f())
+		why := errors.New("no connection to NATS")
+		if err := p.NATS.LastError(); err != nil {
+			why = fmt.Errorf("%w: %w", why, err)
+		}
+		return errors.Join(why, f())
 	}
 	return f()
+}
+
+// stop makes the process unready for good: nothing new should be sent its way.
+func (p *Process) stop() {
+	p.mu.Lock()
+	p.stopping = true
+	p.mu.Unlock()
 }
 
 // A RunFunc is a service: it runs until ctx ends and returns nil after a clean stop.
@@ -75,8 +90,12 @@ func Exit(name string, err error) int {
 
 func start[C any](service string, run RunFunc[C]) error {
 	flags := flag.NewFlagSet(service, flag.ContinueOnError)
+	flags.SetOutput(io.Discard) // what is wrong is said once, by Exit
 	health := flags.Bool("health", false, "ask the service that runs with this environment whether it is ready, and exit 0 or 1")
 	if err := flags.Parse(os.Args[1:]); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintf(os.Stdout, "%s is set by environment variables.\n", service)
+		flags.SetOutput(os.Stdout)
+		flags.PrintDefaults()
 		return nil
 	} else if err != nil {
 		return BadConfig(err)
@@ -88,9 +107,9 @@ func start[C any](service string, run RunFunc[C]) error {
 	var own C
 	if *health {
 		if err := Load(&common); err != nil {
-			return err
+			return errors.New(err.Error()) // exit code 1: Docker knows no other
 		}
-		return askHealth(common.HealthAddr)
+		return askHealth(context.Background(), common.HealthAddr)
 	}
 	if err := Load(&common, &own); err != nil {
 		return err
@@ -104,16 +123,17 @@ func runProcess(service string, common *Common, run func(context.Context, *Proce
 	log := NewLog(common).With("service", service)
 	registry := NewRegistry()
 	p := &Process{Log: log, Metrics: registry, Gather: registry, Grace: common.Grace}
+	defer context.AfterFunc(ctx, p.stop)()
 	// The health address outlives the signal, so that a balancer sees how the service stops.
 	serving, end := context.WithCancel(context.Background())
 	if common.HealthAddr != "" {
-		done, err := serveHealth(serving, common.HealthAddr, healthHandler(p.Ready, registry))
+		at, done, err := serveHealth(serving, common.HealthAddr, healthHandler(p.Ready, registry))
 		if err != nil {
 			end()
 			return err
 		}
 		defer func() { <-done }()
-		log.Info("Serving health", "url", "http://"+common.HealthAddr+"/readyz")
+		log.Info("Serving health", "url", "http://"+at.String()+"/readyz")
 	}
 	defer end()
 	nc, err := Connect(common.NATSURL, service, log)
@@ -137,9 +157,11 @@ func NewRegistry() *prometheus.Registry {
 	return r
 }
 
-// Signals gives a context that ends at the first SIGINT or SIGTERM. A second one ends the process at once.
+// Signals gives a context that ends at the first SIGINT or SIGTERM. A second one ends the process at once, until the
+// function given is called.
 func Signals(parent context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(parent)
+	over, end := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	go func() {
@@ -147,12 +169,18 @@ func Signals(parent context.Context) (context.Context, context.CancelFunc) {
 		select {
 		case <-signals:
 			cancel()
-		case <-ctx.Done():
+		case <-over.Done():
 			return
 		}
-		<-signals
-		fmt.Fprintln(os.Stderr, "Stopped at once by a second signal; what ran will be done again.")
-		os.Exit(130)
+		select {
+		case <-signals:
+			fmt.Fprintln(os.Stderr, "Stopped at once by a second signal; what ran will be done again.")
+			os.Exit(130)
+		case <-over.Done():
+		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		end()
+	}
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -28,24 +30,25 @@ func healthHandler(ready func() error, metrics prometheus.Gatherer) http.Handler
 	return mux
 }
 
-// serveHealth serves h on addr until ctx ends; done is closed when it has stopped.
-func serveHealth(ctx context.Context, addr string, h http.Handler) (done <-chan struct{}, err error) {
-	ln, err := net.Listen("tcp", addr)
+// serveHealth serves h on addr until ctx ends. It gives the address that it really listens on; done is closed when it has
+// stopped.
+func serveHealth(ctx context.Context, addr string, h http.Handler) (at net.Addr, done <-chan struct{}, err error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return nil, BadConfig(fmt.Errorf("HEALTH_ADDR: %w", err))
+		return nil, nil, BadConfig(fmt.Errorf("HEALTH_ADDR: %w", err))
 	}
-	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second}
+	srv := &http.Server{Handler: h, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)
 		_ = srv.Serve(ln) // returns when closed
 	}()
 	context.AfterFunc(ctx, func() { _ = srv.Close() })
-	return stopped, nil
+	return ln.Addr(), stopped, nil
 }
 
 // askHealth asks the running service on addr whether it is ready; it is what `<service> -health` does.
-func askHealth(addr string) error {
+func askHealth(ctx context.Context, addr string) error {
 	if addr == "" {
 		return errors.New("HEALTH_ADDR is not set: the running service says nothing of its health")
 	}
@@ -56,17 +59,25 @@ func askHealth(addr string) error {
 	if ip := net.ParseIP(host); host == "" || (ip != nil && ip.IsUnspecified()) {
 		host = "127.0.0.1"
 	}
-	client := &http.Client{Timeout: 3 * time.Second}
-	resp, err := client.Get("http://" + net.JoinHostPort(host, port) + "/readyz")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return fmt.Errorf("HEALTH_ADDR: %w", err)
+	}
+	// A transport of its own: a proxy that the environment names knows nothing of this process.
+	client := &http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	resp, err := client.Do(req)
 	if err != nil {
 		return err
 	}
 	defer resp.Body.Close()
-	body := make([]byte, 512)
-	n, _ := resp.Body.Read(body)
-	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s: %s", resp.Status, body[:n])
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 4<<10))
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(os.Stdout, "%s", body[:n])
+	answer := strings.TrimSpace(string(body))
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", resp.Status, answer)
+	}
+	fmt.Fprintln(os.Stdout, answer)
 	return nil
 }

@@ -70,9 +70,10 @@ func (s *Server) Stop() {
 	}
 }
 
-// Restart starts the server again after a Stop, on the same port and directory.
+// Restart starts the server again, on the same port and directory; a server that runs is stopped first.
 func (s *Server) Restart() {
 	s.t.Helper()
+	s.Stop()
 	s.start()
 }
 
