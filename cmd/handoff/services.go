@@ -27,18 +27,21 @@ type services struct {
 func newServices(cfg *config, log *slog.Logger) *services {
 	metrics := daemon.NewRegistry()
 	s := &services{log: log}
-	s.tree = suture.New("handoff", suture.Spec{
-		EventHook: s.report, Timeout: cfg.Common.Grace + stopMargin,
-		// A failing service is started again after a second, for ever.
-		FailureThreshold: 1, FailureDecay: 1, FailureBackoff: time.Second,
-		DontPropagateTermination: false,
-	})
+	s.tree = newTree(s, cfg)
 	add(s, cfg, metrics, "api", api.Run, cfg.API)
 	add(s, cfg, metrics, "mailer", mailer.Run, cfg.Mailer)
 	add(s, cfg, metrics, "notifier", notifier.Run, cfg.Notifier)
 	add(s, cfg, metrics, "imager", imager.Run, cfg.Imager)
 	add(s, cfg, metrics, "tasker", tasker.Run, cfg.Tasker)
 	return s
+}
+
+func newTree(s *services, cfg *config) *suture.Supervisor {
+	return suture.New("handoff", suture.Spec{
+		EventHook: s.report, Timeout: cfg.Common.Grace + stopMargin,
+		// After a second failure within a few seconds it waits a second before each further start.
+		FailureThreshold: 1, FailureDecay: 5, FailureBackoff: time.Second,
+	})
 }
 
 func add[C any](s *services, cfg *config, metrics *prometheus.Registry, name string, run daemon.RunFunc[C], own C) {

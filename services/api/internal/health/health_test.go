@@ -1,0 +1,92 @@
+package health_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"handoff/services/api/internal/bolt"
+	"handoff/services/api/internal/health"
+	"handoff/services/api/internal/web"
+	"handoff/shared/natstest"
+	"handoff/shared/stream"
+)
+
+// parts answers for everything but NATS.
+type parts struct {
+	full    string
+	pending uint64
+	err     error
+}
+
+func (p *parts) Size() (bolt.Size, error)      { return bolt.Size{Bytes: 4096, Users: 2, Jobs: 3}, nil }
+func (p *parts) Waiting(string) (int64, int64) { return 5, 50 }
+func (p *parts) Pending() uint64               { return p.pending }
+func (p *parts) Err() error                    { return p.err }
+func (p *parts) Full(name string) string {
+	if name == stream.Images {
+		return p.full
+	}
+	return ""
+}
+
+func sources(t *testing.T, server *natstest.Server, p *parts) health.Sources {
+	t.Helper()
+	nc := server.Connect()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return health.Sources{
+		NATS: nc, JetStream: js, Store: p, Relay: p, Projection: p, Streams: p, Ready: func() error { return nil },
+	}
+}
+
+func TestReportOfAWholeSystem(t *testing.T) {
+	t.Parallel()
+	h := sources(t, natstest.Run(t), &parts{}).Report(t.Context())
+	if h.Status != web.Healthy || len(h.Reasons) != 0 || !h.NATS.Connected || h.NATS.RTT == "" {
+		t.Errorf("the report is %+v", h)
+	}
+	if h.Store.Users != 2 || h.Store.Jobs != 3 || h.Store.Bytes != 4096 || h.Store.Unrelayed != 5*int64(len(stream.WorkStreams())) {
+		t.Errorf("the store is %+v", h.Store)
+	}
+	names := map[string]bool{}
+	for _, s := range h.Streams {
+		names[s.Name] = s.MaxBytes > 0
+	}
+	if !names[stream.Users] || !names[stream.BucketStream(stream.Bucket("mailer"))] || !names["OBJ_"+stream.Pictures] {
+		t.Errorf("streams are %+v", h.Streams)
+	}
+}
+
+func TestReportSaysWhatIsAmiss(t *testing.T) {
+	t.Parallel()
+	server := natstest.Run(t)
+	p := &parts{full: "too many wait", pending: 1 << 20, err: errors.New("no room")}
+	s := sources(t, server, p)
+	h := s.Report(t.Context())
+	all := strings.Join(h.Reasons, "\n")
+	for _, want := range []string{"IMAGES: too many wait", "1048576 messages", "no room"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%q is missing in:\n%s", want, all)
+		}
+	}
+	if h.Status != web.Degraded {
+		t.Errorf("status is %s", h.Status)
+	}
+	s.Ready = func() error { return errors.New("not yet") }
+	if h := s.Report(t.Context()); h.Status != web.Starting {
+		t.Errorf("status is %s before it is ready", h.Status)
+	}
+	server.Stop()
+	for s.NATS.IsConnected() && t.Context().Err() == nil {
+		<-time.After(time.Millisecond) // the client notices a little later
+	}
+	if h := s.Report(t.Context()); h.NATS.Connected || !strings.Contains(strings.Join(h.Reasons, "\n"), "No connection to NATS") {
+		t.Errorf("without NATS the report is %+v", h)
+	}
+}
