@@ -4,82 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
-	"handoff/services/api/internal/bolt"
 	"handoff/services/api/internal/commit"
-	"handoff/services/api/internal/job"
-	"handoff/shared/event"
 )
-
-// faulty is a real store whose commits can be made to fail or to wait.
-type faulty struct {
-	*bolt.Store
-	commits atomic.Int64
-	before  func(*commit.Changes) error // nil: nothing
-}
-
-func (f *faulty) Commit(c *commit.Changes) error {
-	if f.before != nil {
-		if err := f.before(c); err != nil {
-			return err
-		}
-	}
-	f.commits.Add(1)
-	return f.Store.Commit(c)
-}
-
-func open(t *testing.T) *faulty {
-	t.Helper()
-	s, err := bolt.Open(filepath.Join(t.TempDir(), "api.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = s.Close() })
-	return &faulty{Store: s}
-}
-
-func committer(t *testing.T, s *faulty, committed ...func(*commit.Changes)) *commit.Committer {
-	t.Helper()
-	last, err := s.LastKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return commit.New(s, last, committed...)
-}
-
-// run runs c until stop is called, which gives what Run returned.
-func run(t *testing.T, c *commit.Committer) (stop func() error) {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- c.Run(ctx) }()
-	stop = sync.OnceValue(func() error {
-		cancel()
-		return <-ended
-	})
-	t.Cleanup(func() { _ = stop() })
-	return stop
-}
-
-func add(v *commit.View, id string) *job.Job {
-	j := &job.Job{ID: id, Type: event.TaskRequested, Key: v.NextKey(), Stream: "TASKS", Tasks: []job.Task{{Service: "tasker", State: event.Queued}}}
-	v.Accept(commit.Accept{Key: j.Key, Stream: "TASKS", Subject: "task.requested", Job: id, Data: []byte(id)}, j)
-	return j
-}
-
-func adding(id string) func(*commit.View) error {
-	return func(v *commit.View) error {
-		add(v, id)
-		return nil
-	}
-}
 
 func TestManyShareATransaction(t *testing.T) {
 	t.Parallel()
@@ -263,95 +194,6 @@ func TestAPanicLeavesNobodyWaiting(t *testing.T) {
 	}
 	if err := c.Do(adding("k")); !errors.Is(err, commit.ErrStopped) {
 		t.Errorf("afterwards: %v, want ErrStopped", err)
-	}
-}
-
-func TestLaterRunsWithinASecond(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	synctest.Test(t, func(t *testing.T) {
-		c := committer(t, s)
-		ctx, cancel := context.WithCancel(t.Context())
-		ended := make(chan error, 1)
-		go func() { ended <- c.Run(ctx) }()
-		for range 3 { // again and again, not only the first time
-			begun, ran := time.Now(), make(chan time.Time, 2)
-			c.Later(func(v *commit.View) { v.SetPosition("TASKS", 1); ran <- time.Now() })
-			synctest.Wait()
-			if len(ran) != 0 {
-				t.Error("did not wait for anything to ride with")
-			}
-			c.Later(func(*commit.View) { ran <- time.Now() })
-			for range 2 {
-				if took := (<-ran).Sub(begun); took > time.Second {
-					t.Errorf("ran after %v", took)
-				}
-			}
-		}
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	if got := s.commits.Load(); got != 3 {
-		t.Errorf("%d transactions, want 3: functions that wait share one", got)
-	}
-}
-
-func TestLaterRidesWithTheNext(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	c := committer(t, s)
-	run(t, c)
-	ran := false
-	c.Later(func(v *commit.View) { v.SetPosition("TASKS", 5); ran = true })
-	if err := c.Do(adding("j")); err != nil {
-		t.Fatal(err)
-	}
-	if position, _ := s.Position("TASKS"); !ran || position != 5 || s.commits.Load() != 1 {
-		t.Errorf("ran %t, position %d after %d transactions, want it in the one", ran, position, s.commits.Load())
-	}
-}
-
-func TestLaterIsKeptInOrderWhileThereIsNoSpace(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	var c *commit.Committer
-	full := true
-	s.before = func(*commit.Changes) error {
-		if !full {
-			return nil
-		}
-		c.Later(func(v *commit.View) { v.SetPosition("TASKS", 2) }) // comes while the first is being written
-		return commit.ErrNoSpace
-	}
-	c = committer(t, s)
-	run(t, c)
-	c.Later(func(v *commit.View) { v.SetPosition("TASKS", 1) })
-	if err := c.Do(adding("j")); !errors.Is(err, commit.ErrNoSpace) {
-		t.Fatal(err)
-	}
-	full = false
-	if err := c.Do(adding("j")); err != nil {
-		t.Fatal(err)
-	}
-	if position, _ := s.Position("TASKS"); position != 2 {
-		t.Errorf("the position is %d, want 2: the earlier note was written over the later one", position)
-	}
-}
-
-func TestTheLastWriteTakesWhatWaits(t *testing.T) {
-	t.Parallel()
-	s := open(t)
-	c := committer(t, s)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	c.Later(func(v *commit.View) { v.SetPosition("TASKS", 9) })
-	if err := c.Run(ctx); err != nil {
-		t.Fatal(err)
-	}
-	if position, _ := s.Position("TASKS"); position != 9 {
-		t.Errorf("the position is %d, want 9", position)
 	}
 }
 
