@@ -26,10 +26,11 @@ type Config struct {
 	Allow []string `env:"IMAGE_ALLOW"`
 	// MaxPixels is how many pixels a picture may have: width times height.
 	MaxPixels int64 `env:"IMAGE_MAX_PIXELS" envDefault:"100000000"`
-	// Memory bounds the pictures in work, in bytes by their estimates; what waits to be processed comes on top of it.
+	// Memory bounds the pictures in work, in bytes by their estimates; the files that are fetched or wait to be processed
+	// come on top of it.
 	Memory int64 `env:"IMAGE_MEMORY" envDefault:"1073741824"`
 	// Concurrency is how many pictures are fetched or processed at once; 0 for two for each processor, so that fetching
-	// overlaps with processing.
+	// overlaps with processing, but at most one for each 64 MiB of Memory.
 	Concurrency int `env:"IMAGE_CONCURRENCY"`
 }
 
@@ -49,6 +50,14 @@ func (c *Config) Validate() error {
 		errs = append(errs, fmt.Errorf("IMAGE_CONCURRENCY is %d: use 0 to 1024", c.Concurrency))
 	}
 	return errors.Join(errs...)
+}
+
+func (c *Config) concurrency() int {
+	if c.Concurrency > 0 {
+		return c.Concurrency
+	}
+	const each = 64 << 20
+	return int(max(1, min(2*int64(runtime.GOMAXPROCS(0)), c.Memory/each)))
 }
 
 // Run processes pictures until ctx ends.
@@ -72,10 +81,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	}
 
 	w := worker.New(p.NATS, worker.Config{Service: "imager", Logger: p.Log, Grace: p.Grace, Metrics: p.Metrics})
-	spec := worker.Spec{Task: "process-image", Concurrency: cfg.Concurrency, Attempts: 8, Timeout: time.Minute}
-	if spec.Concurrency == 0 {
-		spec.Concurrency = 2 * runtime.GOMAXPROCS(0)
-	}
+	spec := worker.Spec{Task: "process-image", Concurrency: cfg.concurrency(), Attempts: 8, Timeout: time.Minute}
 	worker.Handle(w, spec, func(ctx context.Context, e event.Event[event.ImageRequestedData]) (task.Result, error) {
 		result, err := t.Handle(ctx, e)
 		return result, mark(err)

@@ -33,8 +33,10 @@ func judge(res *http.Response, now time.Time) error {
 		return &Error{Code: TimedOut, Message: status + "; it is tried again later", RetryAfter: after}
 	case code >= 500:
 		return &Error{Code: ServerError, Message: status + "; it is tried again later", RetryAfter: after}
+	case code == http.StatusNotFound || code == http.StatusGone:
+		return &Error{Code: NotFound, Message: status + "; check the address"}
 	case code >= 400:
-		return &Error{Code: NotFound, Message: status + "; check the address, and that it needs no login"}
+		return &Error{Code: Refused, Message: status + "; check that the picture can be had without a login"}
 	default:
 		return &Error{Code: BadAnswer, Message: status + "; give the address of the picture itself"}
 	}
@@ -83,7 +85,7 @@ func (c *Client) explain(u *url.URL, err error) *Error {
 	case errors.As(err, &certificate):
 		e.Code, e.Message = Unreachable, "has a TLS certificate that can't be verified: "+certificate.Err.Error()
 	default:
-		e.Code, e.Message = Unreachable, "broke the connection off; it is tried again later"
+		e.Code, e.Message = Unreachable, "broke the connection off or does not speak HTTP; it is tried again later"
 	}
 	return e
 }

@@ -8,12 +8,14 @@ import (
 // A Code says why a picture was not fetched. Codes lead the error text of a task.
 type Code string
 
-// The codes there are. The first five are final.
+// The codes there are. The first six are final.
 const (
 	// BlockedURL is an address that is not fetched from: not http or https, or not on the public internet.
 	BlockedURL Code = "blocked_url"
-	// NotFound is an answer of 4xx: there is no picture for us.
+	// NotFound is an answer of 404 or 410: there is no picture.
 	NotFound Code = "not_found"
+	// Refused is another answer of 4xx: the picture is not for us.
+	Refused Code = "refused"
 	// TooLarge is a file of more bytes than allowed.
 	TooLarge Code = "too_large"
 	// TooManyRedirects is a chain of redirects that is longer than allowed.
@@ -37,7 +39,7 @@ type Error struct {
 	URL        string        // without query, fragment, user and password
 	Message    string        // what is wrong and what to change
 	RetryAfter time.Duration // how long the far side asked to be left alone; 0 when it didn't
-	Err        error         // the cause, for the log; not part of the text
+	Err        error         // the cause; not part of the text, since its own may hold the query
 }
 
 // Error implements error.
@@ -49,7 +51,7 @@ func (e *Error) Unwrap() error { return e.Err }
 // Permanent reports that a retry is of no use.
 func (e *Error) Permanent() bool {
 	switch e.Code {
-	case BlockedURL, NotFound, TooLarge, TooManyRedirects, BadAnswer:
+	case BlockedURL, NotFound, Refused, TooLarge, TooManyRedirects, BadAnswer:
 		return true
 	}
 	return false
@@ -66,9 +68,9 @@ func Redact(rawURL string) string {
 
 func redact(u *url.URL) string {
 	const limit = 500
-	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}
+	shown := url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path, RawPath: u.RawPath}
 	if s := shown.String(); len(s) <= limit {
 		return s
 	}
-	return (&url.URL{Scheme: u.Scheme, Host: u.Host[:min(len(u.Host), limit)], Path: "/…"}).String()
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host[:min(len(u.Host), limit)], Path: "/..."}).String()
 }

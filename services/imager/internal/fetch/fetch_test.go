@@ -108,15 +108,14 @@ func TestUnreadableURLs(t *testing.T) {
 		"http://user:secret@127.0.0.1/", "file:///etc/passwd?k=secret",
 	} {
 		_, err := c.Fetch(t.Context(), raw)
-		wantError(t, err, BlockedURL)
+		_ = wantError(t, err, BlockedURL)
 	}
 }
 
 func TestRedirects(t *testing.T) {
 	t.Parallel()
 	other := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "other") })
-	var addr string
-	addr = serve(t, func(w http.ResponseWriter, r *http.Request) {
+	addr := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Referer") != "" {
 			t.Error("a redirect tells where it came from")
 		}
@@ -183,13 +182,16 @@ func TestAnswers(t *testing.T) {
 	}{
 		{"not found", 404, [2]string{}, NotFound, true, 0},
 		{"gone", 410, [2]string{}, NotFound, true, 0},
-		{"forbidden", 403, [2]string{}, NotFound, true, 0},
+		{"forbidden", 403, [2]string{}, Refused, true, 0},
+		{"unauthorised", 401, [2]string{}, Refused, true, 0},
+		{"teapot", 418, [2]string{}, Refused, true, 0},
 		{"too many requests", 429, [2]string{"Retry-After", "7"}, RateLimited, false, 7 * time.Second},
 		{"too many requests, no time", 429, [2]string{}, RateLimited, false, 0},
 		{"too many requests, date", 429, [2]string{"Retry-After", "Mon, 02 Jan 2006 15:05:05 GMT"}, RateLimited, false, time.Minute},
 		{"too many requests, a year", 429, [2]string{"Retry-After", "31536000"}, RateLimited, false, time.Hour},
 		{"too many requests, nonsense", 429, [2]string{"Retry-After", "-5"}, RateLimited, false, 0},
 		{"request timeout", 408, [2]string{}, TimedOut, false, 0},
+		{"too early", 425, [2]string{}, TimedOut, false, 0},
 		{"server error", 500, [2]string{}, ServerError, false, 0},
 		{"unavailable", 503, [2]string{"Retry-After", "3"}, ServerError, false, 3 * time.Second},
 		{"no content", 204, [2]string{}, BadAnswer, true, 0},
@@ -260,7 +262,7 @@ func TestTheCap(t *testing.T) {
 				}
 				return
 			}
-			wantError(t, err, tt.want)
+			_ = wantError(t, err, tt.want)
 		})
 	}
 }
@@ -333,9 +335,10 @@ func TestRedact(t *testing.T) {
 	for raw, want := range map[string]string{
 		"http://user:pw@h:8000/a/b.jpg?k=v#f":   "http://h:8000/a/b.jpg",
 		"http://h":                              "http://h",
+		"http://h/a%2Fb%20c.jpg":                "http://h/a%2Fb%20c.jpg",
 		"mailto:someone@example.com":            "(unreadable address)",
 		"http://[":                              "(unreadable address)",
-		"http://h/" + strings.Repeat("x", 9000): "http://h/%E2%80%A6",
+		"http://h/" + strings.Repeat("x", 9000): "http://h/...",
 	} {
 		if got := Redact(raw); got != want {
 			t.Errorf("%.40s became %q, want %q", raw, got, want)

@@ -8,7 +8,7 @@ type cost struct {
 	memory int64 // in bytes
 }
 
-// overhead is what a picture costs however small it is: the result, the rows of a resize, the encoder.
+// overhead is what a picture costs however small it is: the font, the rows of a resize, the encoder.
 const overhead = 16 << 20
 
 // estimate chooses how to decode a file of size bytes for a result of w by h pixels, and says what that needs at most.
@@ -22,8 +22,9 @@ func (h Header) estimate(size int64, w, hgt int, limit int64) cost {
 	// At least twice the size is left to the resampler, so that the squares don't show.
 	shrink := max(1, min(h.Width/(2*w), h.Height/(2*hgt)))
 	flat := 3 * pixels / int64(shrink) / int64(shrink)
+	fixed := overhead + h.finish(int64(w)*int64(hgt))
 	if h.Format != JPEG {
-		return cost{shrink: shrink, memory: 2*(size+pixels*h.pixelBytes+flat) + overhead}
+		return cost{shrink: shrink, memory: 2*(size+pixels*h.pixelBytes+flat) + fixed}
 	}
 
 	scale := 1
@@ -34,7 +35,7 @@ func (h Header) estimate(size int64, w, hgt int, limit int64) cost {
 	if h.jpeg.progressive {
 		coefficients = 4 * h.jpeg.samples
 	}
-	full := 2*(size+h.jpeg.samples) + coefficients + overhead
+	full := 2*(size+h.jpeg.samples) + coefficients + fixed
 	if !h.jpeg.ordinary {
 		const rgba = 4
 		return cost{scale: 1, shrink: shrink, full: true, memory: full + 2*(rgba*pixels+flat)}
@@ -43,7 +44,16 @@ func (h Header) estimate(size int64, w, hgt int, limit int64) cost {
 		return cost{scale: scale, shrink: shrink, full: true, memory: full}
 	}
 	samples := h.jpeg.samples / int64(scale) / int64(scale)
-	return cost{scale: scale, shrink: shrink, memory: 2*(size+samples) + coefficients + overhead}
+	return cost{scale: scale, shrink: shrink, memory: 2*(size+samples) + coefficients + fixed}
+}
+
+// finish is what a result of so many pixels takes besides itself: the watermark and the JPEG, and for a picture that has to
+// be turned another copy.
+func (h Header) finish(pixels int64) int64 {
+	if h.orientation > upright {
+		return 4 * pixels
+	}
+	return pixels
 }
 
 func scaled(side, by int) int { return (side + by - 1) / by }

@@ -8,6 +8,7 @@ import (
 	"image/gif"
 	"image/jpeg"
 	"image/png"
+	"runtime"
 
 	"github.com/gen2brain/jpegn"
 	"golang.org/x/image/webp"
@@ -73,6 +74,10 @@ func (p *Picture) decodeJPEG(src *bytes.Reader) (image.Image, error) {
 	}
 	if !p.cost.full {
 		return nil, errNoRoom
+	}
+	if p.jpeg.progressive && p.jpeg.ordinary {
+		// The estimate counts the coefficients once; what jpegn had of them is garbage now, and as large as the next.
+		runtime.GC()
 	}
 	src.Reset(p.src)
 	return jpeg.Decode(src)

@@ -45,6 +45,8 @@ func seeds(f *testing.F) {
 	f.Add(pngBytes(f, m))
 	f.Add(gifBytes(f, 2, gifFrame()))
 	f.Add(unbase64(f, webpLossless))
+	f.Add(unbase64(f, webpLossy))
+	f.Add(unbase64(f, webpTransparent))
 	f.Add(inkJPEG(0, [4]int{1, 2, 3, 4}))
 	for _, o := range []jpegn.EncodeOptions{
 		{}, {Progressive: true}, {RestartInterval: 1}, {Subsampling: jpegn.SubsampleGray}, {Subsampling: jpegn.Subsample444, Progressive: true},

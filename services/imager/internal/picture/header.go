@@ -155,13 +155,14 @@ func readGIFHeader(src []byte) (Header, error) {
 
 func readWebPHeader(src []byte) (Header, error) {
 	const (
-		extended  = 12 // place of the chunk that announces features
-		features  = 20
 		animation = 1 << 1
 		alpha     = 1 << 4
 	)
-	isExtended := len(src) > features && string(src[extended:extended+4]) == "VP8X"
-	if isExtended && src[features]&animation != 0 {
+	features, err := webpFeatures(src)
+	if err != nil {
+		return Header{}, err
+	}
+	if features&animation != 0 {
 		return Header{}, failf(UnsupportedFormat, "the WebP is animated; send a still picture")
 	}
 	cfg, err := webp.DecodeConfig(bytes.NewReader(src))
@@ -170,16 +171,36 @@ func readWebPHeader(src []byte) (Header, error) {
 	}
 	h := plainHeader(cfg)
 	h.pixelBytes = 4
-	if isExtended && src[features]&alpha != 0 {
+	if features&alpha != 0 {
 		h.pixelBytes = 8 // the transparency is a picture of its own
 	}
 	return h, nil
 }
 
+// webpFeatures gives the flags of the chunk that announces features, 0 without one. It refuses a chunk that claims more
+// bytes than the file has, because the decoder makes room for what a chunk claims.
+func webpFeatures(src []byte) (features byte, err error) {
+	const head = 8 // name and length
+	for at := 12; len(src)-at >= head; {
+		name, length := string(src[at:at+4]), int64(binary.LittleEndian.Uint32(src[at+4:]))
+		at += head
+		if length > int64(len(src)-at) {
+			return 0, errSegment
+		}
+		switch {
+		case name == "VP8X" && length > 0:
+			features = src[at]
+		case name == "VP8 ", name == "VP8L":
+			return features, nil // what follows is not read
+		}
+		at += int(length + length&1)
+	}
+	return features, nil
+}
+
 func plainHeader(cfg image.Config) Header {
 	h := Header{Width: cfg.Width, Height: cfg.Height, orientation: upright, scans: 1, pixelBytes: 4}
-	switch cfg.ColorModel.(type) {
-	case color.Palette:
+	if _, ok := cfg.ColorModel.(color.Palette); ok {
 		h.pixelBytes = 1
 		return h
 	}

@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"runtime"
 	"strings"
@@ -55,6 +56,8 @@ func TestBadPictures(t *testing.T) {
 		{"damaged PNG", bytes.Replace(aPNG, []byte("IDAT"), []byte("IDAT\xff\x00"), 1), CorruptImage},
 		{"cut GIF", cut(gifBytes(t, 1, gifFrame())), CorruptImage},
 		{"cut WebP", unbase64(t, webpLossless)[:30], CorruptImage},
+		{"WebP that claims to be longer", longWebP(t), CorruptImage},
+		{"WebP with nothing behind its features", unbase64(t, webpTransparent)[:30], CorruptImage},
 
 		{"PNG of 100,000 by 100,000", pngClaiming(t, 100_000, 100_000, 16, 6), TooManyPixels},
 		{"PNG of 50,000 by 50,000", pngClaiming(t, 50_000, 50_000, 1, 0), TooManyPixels},
@@ -82,6 +85,15 @@ func TestBadPictures(t *testing.T) {
 	}
 }
 
+// longWebP is a small file whose picture claims to go on for 16 MB.
+func longWebP(t *testing.T) []byte {
+	t.Helper()
+	src := unbase64(t, webpLossy)
+	binary.LittleEndian.PutUint32(src[4:], 1<<30)
+	binary.LittleEndian.PutUint32(src[16:], 1<<24)
+	return src
+}
+
 // What fits within the limits but for its claims is refused before anything is allocated for it. Not parallel: it
 // counts the process's memory.
 func TestBombsCostNothing(t *testing.T) {
@@ -89,6 +101,7 @@ func TestBombsCostNothing(t *testing.T) {
 		pngClaiming(t, 100_000, 100_000, 16, 6),
 		[]byte("GIF89a\xff\xff\xff\xff\x00\x00\x00"),
 		sized(t, jpegBytes(t, photo(16, 16), jpegn.EncodeOptions{}), 65_500, 65_500),
+		longWebP(t),
 	}
 	for _, src := range bombs {
 		var before, after runtime.MemStats

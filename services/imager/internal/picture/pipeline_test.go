@@ -118,6 +118,8 @@ func TestOtherFormats(t *testing.T) {
 		{"16-bit grey PNG", pngBytes(t, grey), [3]int{128, 128, 128}, white},
 		{"palette PNG with transparency", pngBytes(t, half(image.NewPaletted(b, palette), solid)), red, white},
 		{"GIF", gifBytes(t, 1, half(image.NewPaletted(b, palette), solid)), red, white},
+		{"lossy WebP", unbase64(t, webpLossy), red, white},
+		{"transparent lossy WebP", unbase64(t, webpTransparent), red, white},
 		{"GIF of 5000 frames", gifBytes(t, 5000, half(image.NewPaletted(b, palette), solid)), red, white},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -248,7 +250,14 @@ func TestWebP(t *testing.T) {
 	}
 }
 
-const webpLossless = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+const (
+	webpLossless = "UklGRhoAAABXRUJQVlA4TA0AAAAvAAAAEAcQERGIiP4HAA=="
+	// Left half red, right half white or transparent.
+	webpLossy = "UklGRlQAAABXRUJQVlA4IEgAAACQAwCdASogACAAPi0QhkKhoQ36AAwBYlkALUWgH4AfgAAwTXXgAP73WS//YzH7Rn+SV//D/v4f9/D/v/h/3/6e" +
+		"1YxIMnJBYAA="
+	webpTransparent = "UklGRoIAAABXRUJQVlA4WAoAAAAQAAAAHwAAHwAAQUxQSBMAAAABDzD/ERFCLJjMXzqC/oj+R/EGAFZQOCBIAAAAkAMAnQEqIAAgAD4tEIZC" +
+		"oaEN+gAMAWJZAC1FoB+AH4AAME114AD+91kv/2Mx+0Z/klf/w/7+H/fw/7/4f9/6W+rNoNisMQAA"
+)
 
 func unbase64(t testing.TB, s string) []byte {
 	t.Helper()

@@ -70,7 +70,7 @@ func New(cfg Config) *Task {
 // picture. An error that no retry will change says so by a method Permanent.
 func (t *Task) Handle(ctx context.Context, e event.Event[event.ImageRequestedData]) (Result, error) {
 	log := t.cfg.Log.With("job", e.ID)
-	log.InfoContext(ctx, "Processing image from "+t.cfg.Redact(e.Data.ImageURL))
+	log.InfoContext(ctx, "Processing image from "+t.cfg.Redact(e.Data.ImageURL)) //nolint:sloglint // the demo's line
 
 	plan, err := picture.Parse(e.Data.Operations)
 	if err != nil {
@@ -91,7 +91,7 @@ func (t *Task) Handle(ctx context.Context, e event.Event[event.ImageRequestedDat
 	}
 	t.cfg.Progress(ctx, 100, "stored")
 
-	log.InfoContext(ctx, fmt.Sprintf("Image processing completed. Operations: %v", plan.Names()))
+	log.InfoContext(ctx, fmt.Sprintf("Image processing completed. Operations: %v", plan.Names())) //nolint:sloglint // the demo's line
 	sum := sha256.Sum256(done.JPEG)
 	return Result{
 		Object: e.ID, ContentType: contentType, Bytes: len(done.JPEG), SHA256: hex.EncodeToString(sum[:]),
