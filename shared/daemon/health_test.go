@@ -134,8 +134,10 @@ func TestHealthFlag(t *testing.T) {
 		t.Parallel()
 		c := start(t, []string{"PROBE=wait unready", "HEALTH_ADDR=127.0.0.1:0", "NATS_URL=" + srv.URL()})
 		addr := c.says(`"url":"http://([^"]+)/readyz"`)[1]
-		c.says(`"msg":"Connected to NATS"`)
-		waitFor(t, func() bool { return strings.Contains(get(t, "http://"+addr+"/readyz"), "USERS") })
+		waitFor(t, func() bool {
+			body := get(t, "http://"+addr+"/readyz")
+			return strings.Contains(body, "USERS") && !strings.Contains(body, "no connection")
+		})
 		if code, _, errs := ask(t, addr); code != 1 || errs != "probe: 503 Service Unavailable: stream USERS is missing\n" {
 			t.Errorf("exit code %d, %q", code, errs)
 		}

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -29,8 +30,11 @@ func Connect(rawURL, service string, log *slog.Logger) (*nats.Conn, error) {
 		nats.CustomReconnectDelay(waiting.delay),
 		nats.ReconnectBufSize(-1), nats.Timeout(2*time.Second), nats.PingInterval(10*time.Second), nats.MaxPingsOutstanding(2),
 		nats.ConnectHandler(func(*nats.Conn) {
-			waiting.over()
-			log.Info("Connected to NATS", "url", where)
+			level := slog.LevelDebug // that what is there was found is no news
+			if waiting.over() {
+				level = slog.LevelInfo
+			}
+			log.Log(context.Background(), level, "Connected to NATS", "url", where)
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) {
 			waiting.over()
@@ -87,10 +91,13 @@ func (w *waiting) say(err error) {
 	}
 }
 
-func (w *waiting) over() {
+// over reports whether anything was said since the last connection.
+func (w *waiting) over() bool {
 	w.mu.Lock()
+	defer w.mu.Unlock()
+	waited := len(w.said) > 0
 	clear(w.said)
-	w.mu.Unlock()
+	return waited
 }
 
 // delay is how long to wait before the servers are tried again. Before the first connection no handler hears of credentials that

@@ -26,6 +26,7 @@ type Sources struct {
 	Relay     interface {
 		Waiting(stream string) (count, bytes int64)
 		Full(stream string) string
+		HeldUpBy(stream string) string
 	}
 	Projection interface{ Pending() uint64 }
 	Streams    interface{ Err() error }
@@ -87,8 +88,12 @@ func (s Sources) streams(ctx context.Context, complain func(string, ...any)) []w
 	for info := range list.Info() {
 		sh := web.StreamHealth{
 			Name: info.Config.Name, Messages: info.State.Msgs, Bytes: info.State.Bytes, MaxBytes: info.Config.MaxBytes,
+			HeldUpBy: s.Relay.HeldUpBy(info.Config.Name),
 		}
 		all = append(all, sh)
+		if sh.HeldUpBy != "" {
+			complain("%s is held up: %s", sh.Name, sh.HeldUpBy)
+		}
 		// A stream that discards what is old is full all the time.
 		if info.Config.Discard == jetstream.DiscardNew && sh.MaxBytes > 0 && sh.Bytes > uint64(sh.MaxBytes)/10*9 {
 			complain("%s is over 90 %% of its limit", sh.Name)

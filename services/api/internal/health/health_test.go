@@ -18,6 +18,7 @@ import (
 // parts answers for everything but NATS.
 type parts struct {
 	full    string
+	held    string
 	pending uint64
 	err     error
 }
@@ -26,6 +27,12 @@ func (p *parts) Size() (bolt.Size, error)      { return bolt.Size{Bytes: 4096, U
 func (p *parts) Waiting(string) (int64, int64) { return 5, 50 }
 func (p *parts) Pending() uint64               { return p.pending }
 func (p *parts) Err() error                    { return p.err }
+func (p *parts) HeldUpBy(name string) string {
+	if name == stream.Tasks {
+		return p.held
+	}
+	return ""
+}
 func (p *parts) Full(name string) string {
 	if name == stream.Images {
 		return p.full
@@ -66,11 +73,11 @@ func TestReportOfAWholeSystem(t *testing.T) {
 func TestReportSaysWhatIsAmiss(t *testing.T) {
 	t.Parallel()
 	server := natstest.Run(t)
-	p := &parts{full: "too many wait", pending: 1 << 20, err: errors.New("no room")}
+	p := &parts{full: "too many wait", held: "stream is full", pending: 1 << 20, err: errors.New("no room")}
 	s := sources(t, server, p)
 	h := s.Report(t.Context())
 	all := strings.Join(h.Reasons, "\n")
-	for _, want := range []string{"IMAGES: too many wait", "1048576 messages", "no room"} {
+	for _, want := range []string{"IMAGES: too many wait", "TASKS is held up: stream is full", "1048576 messages", "no room"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in:\n%s", want, all)
 		}

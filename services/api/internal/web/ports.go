@@ -93,5 +93,5 @@ type StreamHealth struct {
 	Messages uint64 `json:"messages" doc:"Messages, or records of a bucket"`
 	Bytes    uint64 `json:"bytes"`
 	MaxBytes int64  `json:"max_bytes" doc:"Its limit"`
-	HeldUpBy string `json:"held_up_by,omitempty" doc:"What keeps it from being trimmed, when something does"`
+	HeldUpBy string `json:"held_up_by,omitempty" doc:"What keeps accepts from being handed to it, when something does"`
 }
