@@ -9,10 +9,11 @@
 // to come back. A panic is an error. A handler that runs long is kept alive; past Spec.Timeout its context ends.
 //
 // Whoever does a task holds its claim: a record in the service's bucket, written by compare-and-set. The rule by which a
-// delivery becomes a claim is one pure function (internal/claim); the loop around it fetches only what it has a free slot
-// for (lane.go), decides (delivery.go), and one owner per claim keeps the record and the deliveries alive and writes how
-// it ended (holder.go). The worker survives lost connections, restarts of the server, and streams, consumers and buckets that
-// are deleted: it says what it waits for, reports not ready, and goes on by itself.
+// delivery becomes a claim is one pure function (internal/claim). The loop around it fetches only what it has a free slot
+// for (lane.go) and decides (delivery.go) once the bucket can be trusted (gate.go); one owner per claim keeps the record and
+// the deliveries alive (holder.go) and writes how it ended (end.go). The worker survives lost connections, restarts of the
+// server, and streams, consumers and buckets that are deleted: it says what it waits for, reports not ready, and goes on by
+// itself.
 //
 // An effect can happen twice when a process dies between the effect and its record. [event.Event.Key] is the same over all
 // attempts; give it to a far side that can deduplicate.

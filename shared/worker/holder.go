@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -11,7 +10,6 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/shared/event"
-	"handoff/shared/worker/internal/claim"
 )
 
 // endGrace is how long a handler whose context has ended by a shutdown or a lost claim may take to return.
@@ -225,107 +223,6 @@ func (h *holder) catchUp(ctx context.Context, next *event.Record) error {
 	return nil
 }
 
-// outcome is what the attempt comes to.
-func (h *holder) outcome(attempt context.Context, res result) claim.Outcome {
-	if res.err == nil {
-		return claim.Outcome{Result: res.value}
-	}
-	switch cause := context.Cause(attempt); {
-	case errors.Is(cause, ErrShutdown), errors.Is(cause, ErrPaused):
-		return claim.Outcome{Release: true, Err: cause}
-	case errors.Is(cause, ErrTimeout):
-		if res.err == cause { //nolint:errorlint // only what keep made of it: nothing more to say
-			res.err = fmt.Errorf("%w after %s", ErrTimeout, h.task.spec.Timeout)
-		} else {
-			res.err = fmt.Errorf("%w after %s: %w", ErrTimeout, h.task.spec.Timeout, res.err)
-		}
-	}
-	o := claim.Outcome{Err: res.err, Delay: h.task.spec.Backoff.delay(h.record.Attempt, random)}
-	var permanent *permanentError
-	o.Permanent = errors.As(res.err, &permanent)
-	var later *retryAfterError
-	if errors.As(res.err, &later) {
-		o.Delay = later.after
-	}
-	return o
-}
-
-// finish records the end, however long that takes, and then answers the deliveries.
-func (h *holder) finish(hard context.Context, o claim.Outcome) {
-	next := claim.End(h.record, o, h.task.spec.Attempts, h.env.NotAfter, time.Now())
-	next.Progress = h.progress.last()
-	for {
-		err := h.replace(hard, next)
-		if err == nil {
-			break
-		}
-		if errors.Is(err, ErrReplaced) {
-			h.w.log.Warn("Claim lost to another process at its end", "job", h.env.ID, "task", h.task.spec.Task, "state", string(next.State))
-			h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
-			h.settle(nil)
-			return
-		}
-		h.w.log.Debug("Record an end", "job", h.env.ID, "error", err)
-		if errors.Is(err, errFull) {
-			// What is no larger than before still fits, and shows that the holder lives.
-			touch := *h.record
-			_ = h.replace(hard, &touch)
-		}
-		if !h.awaitAnother(hard) {
-			h.w.log.Warn("Stopped before the end of a task could be recorded; it will be done again", "job", h.env.ID, "task", h.task.spec.Task)
-			h.settle(nil)
-			return
-		}
-	}
-	h.answer(next, o)
-}
-
-// awaitAnother waits before the end is written once more; false when the process must stop.
-func (h *holder) awaitAnother(hard context.Context) bool {
-	select {
-	case <-hard.Done():
-		return false
-	case <-h.w.link.connected():
-	case <-time.After(250 * time.Millisecond):
-	}
-	if h.w.nc.IsConnected() {
-		h.mu.Lock()
-		msgs := h.deliveries
-		h.mu.Unlock()
-		for _, m := range msgs {
-			_ = m.InProgress()
-		}
-	}
-	return true
-}
-
-func (h *holder) answer(r *event.Record, o claim.Outcome) {
-	log := h.w.log.With("job", h.env.ID, "task", h.task.spec.Task, "attempt", r.Attempt)
-	outcome := string(r.State)
-	switch r.State {
-	case event.Succeeded:
-		h.settle(jetstream.Msg.Ack)
-	case event.Dead:
-		log.Warn("Task is dead", "error", r.Error)
-		h.settle(func(m jetstream.Msg) error { return m.TermWithReason(event.Cut(r.Error, 200)) })
-	default:
-		wait := o.Delay
-		if r.Released {
-			outcome, wait = "released", 0
-			log.Info("Task given back", "cause", o.Err.Error())
-		} else {
-			log.Info("Task failed, will be tried again", "in", wait.Round(time.Millisecond).String(), "error", r.Error)
-		}
-		h.settle(func(m jetstream.Msg) error {
-			if wait <= 0 {
-				return m.Nak()
-			}
-			return m.NakWithDelay(wait)
-		})
-	}
-	h.w.metrics.end(h.task.spec.Task, outcome, time.Since(h.began))
-}
-
 // abandon counts a handler that goes on after its context has ended; when there are too many the worker gives up.
 func (h *holder) abandon(done <-chan result) {
 	n := h.w.abandoned.Add(1)
@@ -338,28 +235,4 @@ func (h *holder) abandon(done <-chan result) {
 		<-done
 		h.w.metrics.abandoned.Set(float64(h.w.abandoned.Add(-1)))
 	}()
-}
-
-// registry finds the claims that run in this process.
-type registry struct {
-	mu   sync.Mutex
-	held map[string]*holder // by token
-}
-
-func (r *registry) add(h *holder) {
-	r.mu.Lock()
-	r.held[h.token] = h
-	r.mu.Unlock()
-}
-
-func (r *registry) remove(h *holder) {
-	r.mu.Lock()
-	delete(r.held, h.token)
-	r.mu.Unlock()
-}
-
-func (r *registry) find(token string) *holder {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.held[token]
 }

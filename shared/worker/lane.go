@@ -16,8 +16,12 @@ import (
 // maxFetch bounds one pull request; a lane with more free slots asks again at once.
 const maxFetch = 256
 
-// lull is how long a fetch goes on once the lane has been told to stop.
+// lull is how long a fetch must have brought nothing before it is broken off at a stop.
 const lull = 50 * time.Millisecond
+
+// giveBack lets another process have what this one stops doing: after a moment, because the fetch that is being broken off
+// here would be sent it again, and its answer lost.
+func giveBack(msg jetstream.Msg) error { return msg.NakWithDelay(4 * lull) }
 
 var (
 	errAbandoned    = errors.New("too many handlers have ignored the end of their context")
@@ -151,31 +155,46 @@ func (l *lane) fetch(ctx, hard context.Context, cons jetstream.Consumer, n int, 
 		return nil
 	}
 	asked := time.Now()
-	// The fetch outlives ctx by a moment: what is under way to this process would else wait for its AckWait.
 	fetching, cancel := context.WithTimeout(context.WithoutCancel(ctx), ackWait/4)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { time.AfterFunc(lull, cancel) })
-	defer stop()
 	batch, err := cons.Fetch(n, jetstream.FetchContext(fetching))
 	if err != nil {
 		return fmt.Errorf("fetch: %w", err)
 	}
-	for msg := range batch.Messages() {
-		if ctx.Err() != nil {
-			_ = msg.NakWithDelay(2 * lull) // later than this fetch, which would be sent it again
-			continue
+	// The fetch outlives ctx until nothing comes any more: what is under way to this process would else wait for its AckWait.
+	stopping := ctx.Done()
+	var quiet <-chan time.Time
+	for open := true; open; {
+		select {
+		case <-stopping:
+			stopping, quiet = nil, time.After(lull)
+		case <-quiet:
+			cancel()
+			quiet = nil
+		case msg, more := <-batch.Messages():
+			switch {
+			case !more:
+				open = false
+			case ctx.Err() != nil:
+				_ = giveBack(msg)
+				quiet = time.After(lull)
+			default:
+				n--
+				l.start(ctx, hard, &delivery{lane: l, msg: msg, ackWait: ackWait, alive: asked, slot: true})
+			}
 		}
-		n--
-		d := &delivery{lane: l, msg: msg, ackWait: ackWait, alive: asked, slot: true}
-		l.wg.Go(func() {
-			defer d.freeSlot()
-			d.run(ctx, hard)
-		})
 	}
 	if err := batch.Error(); err != nil && !errors.Is(err, context.DeadlineExceeded) && !errors.Is(err, context.Canceled) {
 		return fmt.Errorf("fetch: %w", err)
 	}
 	return nil
+}
+
+func (l *lane) start(ctx, hard context.Context, d *delivery) {
+	l.wg.Go(func() {
+		defer d.freeSlot()
+		d.run(ctx, hard)
+	})
 }
 
 // acquire takes every free slot, at most maxFetch, and waits until there is one; 0 when ctx has ended.

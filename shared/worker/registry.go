@@ -1,0 +1,27 @@
+package worker
+
+import "sync"
+
+// registry finds the claims that run in this process.
+type registry struct {
+	mu   sync.Mutex
+	held map[string]*holder // by token
+}
+
+func (r *registry) add(h *holder) {
+	r.mu.Lock()
+	r.held[h.token] = h
+	r.mu.Unlock()
+}
+
+func (r *registry) remove(h *holder) {
+	r.mu.Lock()
+	delete(r.held, h.token)
+	r.mu.Unlock()
+}
+
+func (r *registry) find(token string) *holder {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.held[token]
+}
