@@ -84,7 +84,9 @@ func (r *Reconciler) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-status:
-			r.close(errors.New("no connection to NATS"))
+			if open, _ := r.Passed(); !open || !r.nc.IsConnected() { // else it is of the connect that was looked after
+				r.close(errors.New("no connection to NATS"))
+			}
 		case <-r.asks:
 			// Whoever asks will ask again; a moment's rest keeps a missing stream from making this a busy loop.
 			select {
