@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"time"
@@ -67,7 +68,7 @@ func startNATS(ctx context.Context, cfg *config, log *slog.Logger) (*embedded, e
 
 func healthy(srv *server.Server) bool {
 	h := srv.Healthz(&server.HealthzOptions{})
-	return h != nil && h.StatusCode == 200
+	return h != nil && h.StatusCode == http.StatusOK
 }
 
 func (e *embedded) url() string { return e.srv.ClientURL() }
