@@ -50,7 +50,7 @@ func awaitMessage(t *testing.T, js jetstream.JetStream, stream, subject string) 
 func TestDeadJobLeavesALetter(t *testing.T) {
 	t.Parallel()
 	source := newSource(t)
-	s := home.Together(t, "IMAGE_ALLOW="+source.addr).Start()
+	s := home(t).Together(t, "IMAGE_ALLOW="+source.addr).Start()
 	_, js := connect(t, s)
 	text := strings.TrimSuffix(source.url, "picture.png") + "readme.txt"
 	for name, tt := range map[string]struct{ url, operations, says string }{
@@ -97,7 +97,7 @@ func deadLetter(t *testing.T, js jetstream.JetStream, j *house.Job) {
 // An unknown host may be known again soon: it is tried again, and what it waits for is shown.
 func TestUnknownHostIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	id := s.Picture("http://pictures.invalid/a.jpg", `["resize"]`)
 	house.Eventually(t, "a second attempt", func() error {
 		j := s.Job(id)
@@ -111,7 +111,7 @@ func TestUnknownHostIsTriedAgain(t *testing.T) {
 // Whoever can publish can have work done, without the api.
 func TestEventMadeByHandIsDone(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	_, js := connect(t, s)
 	const event = `{"specversion":"1.0","id":"by-hand_1","source":"me","type":"user.created",
 		"data":{"user_id":"u1","email":"hand@example.org","username":"Hand"}}`
@@ -139,7 +139,7 @@ func TestEventMadeByHandIsDone(t *testing.T) {
 // What nobody can read is put aside and holds nothing up.
 func TestUndecodableMessageIsPutAside(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	_, js := connect(t, s)
 	for subject, data := range map[string]string{
 		"user.created":    "not even JSON",

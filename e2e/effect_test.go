@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"image"
 	"image/jpeg"
 	"io"
@@ -23,7 +24,7 @@ import (
 // A user who registers with notifications gets an e-mail that can be read, and the team a notice.
 func TestUserWithNotificationsIsMailedAndTold(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t, "MAIL_FROM=The House <house@example.net>").Start()
+	s := home(t).Together(t, "MAIL_FROM=The House <house@example.net>").Start()
 	var user house.Accepted
 	s.Post("/users/with-notifications/", `{"email":"zoe@example.org","username":"Zoë <b>"}`).Is(http.StatusCreated).JSON(&user)
 	j := s.AwaitState(user.JobID, "succeeded")
@@ -95,7 +96,7 @@ func readMail(t *testing.T, file string) letter {
 	}
 	for parts := multipart.NewReader(m.Body, params["boundary"]); ; {
 		part, err := parts.NextRawPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return l
 		}
 		if err != nil {
@@ -116,7 +117,7 @@ func readMail(t *testing.T, file string) letter {
 // The result is a JPEG that fits into 1280 by 1280, with a watermark in its bottom right corner and nowhere else.
 func TestPictureIsResizedAndMarked(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	original := picture(t, s.Get("/samples/landscape.jpg").Is(http.StatusOK))
 	if size := original.Bounds().Size(); size.X <= 1280 && size.Y <= 1280 {
 		t.Fatalf("the sample has %v: too small to show that it is resized", size)

@@ -14,7 +14,7 @@ import (
 // The demo's lines are part of the interface: people and scripts look for them.
 func TestLogHasTheDemosLines(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t, "LOG_FORMAT=text").Start()
+	s := home(t).Together(t, "LOG_FORMAT=text").Start()
 	var jobs []string
 	jobs = append(jobs,
 		notified(t, s, `{"email":"test@example.com","username":"testuser"}`),
@@ -87,7 +87,7 @@ func golden(t *testing.T, name, got string) {
 // What is printed for people is where things are, and nothing else.
 func TestGreetingSaysWhereThingsAre(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	house.Eventually(t, "the greeting", func() error {
 		if out := s.Program("handoff").Stdout.String(); strings.Count(out, "\n") < 5 {
 			return os.ErrNotExist

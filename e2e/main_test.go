@@ -3,10 +3,11 @@ package e2e_test
 import (
 	"context"
 	"flag"
-	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"testing"
+	"time"
 
 	"handoff/e2e/internal/house"
 )
@@ -14,22 +15,48 @@ import (
 // root is the checkout, seen from this package's directory.
 const root = ".."
 
-// home has the built programs, for all tests.
-var home *house.House
-
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// programs are built once, for the first test that needs them.
+var programs builder
 
-func run(m *testing.M) int {
-	flag.Parse()
-	var err error
-	if home, err = house.Build(context.Background(), root, os.Getenv("E2E_RACE") == "1"); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+type builder struct {
+	once  sync.Once
+	house *house.House
+	err   error
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if programs.house != nil {
+		programs.house.Close()
 	}
-	defer home.Close()
-	return m.Run()
+	os.Exit(code)
+}
+
+// home gives a test the built programs.
+func home(t *testing.T) *house.House {
+	t.Helper()
+	neverCached(t)
+	programs.once.Do(func() {
+		programs.house, programs.err = house.Build(context.Background(), root, os.Getenv("E2E_RACE") == "1")
+	})
+	if programs.err != nil {
+		t.Fatal(programs.err)
+	}
+	return programs.house
+}
+
+// neverCached keeps go test from showing an outcome again when nothing but the services has changed; the file says how.
+func neverCached(t *testing.T) {
+	t.Helper()
+	const file = "testdata/never-cached"
+	if err := os.Chtimes(file, time.Time{}, time.Now().Add(time.Hour)); err != nil {
+		t.Logf("the outcome may be shown again although a service has changed, use -count=1: %v", err)
+	}
+	if _, err := os.ReadFile(file); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // slow leaves a test out of a run with -short.

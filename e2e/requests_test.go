@@ -15,13 +15,13 @@ import (
 
 func TestRequestsOfOneProcess(t *testing.T) {
 	t.Parallel()
-	requests(t, home.Together(t).Start())
+	requests(t, home(t).Together(t).Start())
 }
 
 // The NATS server comes last: services wait for it and say so.
 func TestRequestsOfSixProcesses(t *testing.T) {
 	t.Parallel()
-	s := home.Apart(t)
+	s := home(t).Apart(t)
 	for _, name := range house.Services() {
 		s.Program(name).Start()
 	}

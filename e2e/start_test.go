@@ -68,9 +68,9 @@ func TestStartThatCantBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			api, nats, dir := home.Addr(t), home.Addr(t), t.TempDir()
+			api, nats, dir := home(t).Addr(t), home(t).Addr(t), t.TempDir()
 			env := append([]string{"ADDR=" + api, "NATS_ADDR=" + nats, "DATA_DIR=" + dir, "NATS_MAX_STORE=268435456"}, tt.spoil(t, api, nats, dir)...)
-			handoff := home.Program(t, "handoff", dir, env...)
+			handoff := home(t).Program(t, "handoff", dir, env...)
 			handoff.Start()
 			fill := strings.NewReplacer("{api}", api, "{nats}", nats, "{dir}", dir)
 			var says []string
@@ -135,17 +135,17 @@ func nothingLeft(t *testing.T, name, api, nats string) {
 // A second handoff on the same directory is refused and leaves the first alone.
 func TestDirectoryHasOneOwner(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
-	second := home.Program(t, "handoff", s.Dir, "ADDR="+home.Addr(t), "NATS_ADDR="+home.Addr(t), "DATA_DIR="+s.Dir)
+	s := home(t).Together(t).Start()
+	second := home(t).Program(t, "handoff", s.Dir, "ADDR="+home(t).Addr(t), "NATS_ADDR="+home(t).Addr(t), "DATA_DIR="+s.Dir)
 	second.Start()
 	refused(t, second, []string{`DATA_DIR is "` + s.Dir + `": another handoff uses it; stop that one, or choose another directory`})
 	s.AwaitState(s.Register("/users/").JobID, "succeeded")
 
 	// Nor does a start that failed for another reason keep the directory.
 	s.Program("handoff").Stop()
-	listener := home.Addr(t)
+	listener := home(t).Addr(t)
 	listen(t, listener)
-	third := home.Program(t, "handoff", s.Dir, "ADDR="+listener, "NATS_ADDR="+home.Addr(t), "DATA_DIR="+s.Dir)
+	third := home(t).Program(t, "handoff", s.Dir, "ADDR="+listener, "NATS_ADDR="+home(t).Addr(t), "DATA_DIR="+s.Dir)
 	third.Start()
 	refused(t, third, []string{"ADDR: listen tcp " + listener})
 	s.Start()
@@ -165,7 +165,7 @@ func TestServiceThatCantStart(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p := home.Program(t, tt.service, t.TempDir(), tt.env)
+			p := home(t).Program(t, tt.service, t.TempDir(), tt.env)
 			p.Start()
 			refused(t, p, []string{tt.says})
 		})

@@ -28,7 +28,7 @@ func TestStopLosesNothing(t *testing.T) {
 				slow(t)
 			}
 			source := newSource(t)
-			s := home.Together(t, "IMAGE_ALLOW="+source.addr, "IMAGE_CONCURRENCY=2").Start()
+			s := home(t).Together(t, "IMAGE_ALLOW="+source.addr, "IMAGE_CONCURRENCY=2").Start()
 			source.block()
 			var jobs []string
 			for range 6 {
@@ -53,7 +53,7 @@ func TestStopLosesNothing(t *testing.T) {
 func TestSecondSignalStopsAtOnce(t *testing.T) {
 	t.Parallel()
 	source := newSource(t)
-	s := home.Together(t, "IMAGE_ALLOW="+source.addr, "SHUTDOWN_GRACE=1h").Start()
+	s := home(t).Together(t, "IMAGE_ALLOW="+source.addr, "SHUTDOWN_GRACE=1h").Start()
 	source.block()
 	id := s.Picture(source.url, `["resize"]`)
 	s.AwaitRunning(id)
@@ -83,7 +83,7 @@ func TestKilledUnderLoadKeepsWhatItAccepted(t *testing.T) {
 	seed := uint64(number(t, "E2E_SEED", 1)) //nolint:gosec // any number is a seed
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it need not be secret
 	t.Logf("E2E_SEED=%d", seed)
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	handoff := s.Program("handoff")
 	accepted := map[string]house.Accepted{} // by e-mail address
 	for range number(t, "E2E_ROUNDS", 3) {

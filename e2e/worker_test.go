@@ -12,7 +12,7 @@ import (
 func TestKilledWorkerHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	source := newSource(t)
-	s := home.Apart(t, "IMAGE_ALLOW="+source.addr).Start()
+	s := home(t).Apart(t, "IMAGE_ALLOW="+source.addr).Start()
 	ask := map[string]func() string{
 		"mailer":   func() string { return s.Register("/users/").JobID },
 		"notifier": func() string { return s.Register("/users/with-notifications/").JobID },
@@ -72,7 +72,7 @@ func notTouched(t *testing.T, s *house.Site, id, service string) {
 // Requests are taken while there is no NATS, and what they ask for is done when it is back.
 func TestStoppedNATSKeepsNobodyFromRegistering(t *testing.T) {
 	t.Parallel()
-	s := home.Apart(t).Start()
+	s := home(t).Apart(t).Start()
 	nats := s.Program(house.NATSServer)
 	for name, end := range map[string]func(){"stopped": nats.Stop, "killed": nats.Kill} {
 		t.Run(name, func(t *testing.T) {
@@ -109,7 +109,7 @@ func TestStoppedNATSKeepsNobodyFromRegistering(t *testing.T) {
 // Ten tasks at once take about as long as one: every one has begun before any has ended.
 func TestTasksRunAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	s := home.Together(t).Start()
+	s := home(t).Together(t).Start()
 	const tasks = 10
 	answers := make(chan *house.Answer, tasks)
 	for range tasks {

@@ -21,7 +21,8 @@ type Client struct {
 	names *atomic.Int64
 }
 
-func newClient(t testing.TB, url string) *Client {
+// At gives a client of what answers at an address.
+func At(t testing.TB, url string) *Client {
 	transport := &http.Transport{MaxIdleConnsPerHost: 64}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &Client{URL: url, t: t, names: &atomic.Int64{}, http: &http.Client{

@@ -2,7 +2,6 @@ package house
 
 import (
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"strings"
@@ -128,6 +127,6 @@ func (p *Program) clean() {
 		p.t.Errorf("%s has a data race", p.Name)
 	}
 	if p.t.Failed() && p.ended != nil {
-		p.t.Log(fmt.Sprintf("the end of what %s wrote:\n%s\n%s", p.Name, p.Stdout.Tail(tail), p.Stderr.Tail(tail)))
+		p.t.Logf("the end of what %s wrote:\n%s\n%s", p.Name, p.Stdout.Tail(tail), p.Stderr.Tail(tail))
 	}
 }

@@ -63,7 +63,7 @@ func (h *House) Apart(t testing.TB, env ...string) *Site {
 func (h *House) site(t testing.TB, addr, nats string) *Site {
 	t.Helper()
 	return &Site{
-		Client: newClient(t, "http://"+addr), NATSURL: "nats://" + nats, SampleURL: "http://" + addr + "/samples/landscape.jpg",
+		Client: At(t, "http://"+addr), NATSURL: "nats://" + nats, SampleURL: "http://" + addr + "/samples/landscape.jpg",
 		Dir: t.TempDir(), house: h, health: map[string]string{},
 	}
 }
