@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"slices"
 	"strconv"
 	"time"
@@ -82,9 +81,6 @@ func (d *delivery) run(ctx, hard context.Context) {
 func (d *delivery) open() bool {
 	w := d.lane.w
 	env, err := event.Decode(d.msg.Data())
-	if err == nil && env.ID == stream.OpenKey {
-		err = fmt.Errorf("%w: id %s is a key of the bucket's own", event.ErrUndecodable, env.ID)
-	}
 	if err != nil {
 		w.log.Warn("Event can't be decoded", "subject", d.msg.Subject(), "error", err)
 		w.metrics.end("", "undecodable", 0)

@@ -131,6 +131,8 @@ func TestARedriveOfWhatStillRunsIsNotLost(t *testing.T) {
 	r.await("one", event.Running)
 	r.again(1)
 	r.eventually(func() bool { pending, _ := r.waiting(); return pending == 0 })
+	_, before := r.entry("one")
+	r.eventually(func() bool { _, now := r.entry("one"); return now > before+3 }) // by then the message has met the claim
 	h.letGo()
 	r.eventually(func() bool { rec := r.record("one"); return rec.Generation == 1 && rec.State == event.Succeeded })
 	r.settled()
