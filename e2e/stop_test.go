@@ -1,6 +1,8 @@
 package e2e_test
 
 import (
+	"context"
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -80,16 +82,30 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 // Whatever was answered with 201 is done, and mailed once, wherever the process is killed.
 func TestKilledUnderLoadKeepsWhatItAccepted(t *testing.T) {
 	t.Parallel()
+	s := home(t).Together(t).Start()
+	killUnderLoad(t, s, []string{"handoff"}, 3)
+}
+
+// The same holds for each of the processes when they are apart.
+func TestAnyKilledProcessLosesNothing(t *testing.T) {
+	t.Parallel()
+	slow(t)
+	s := home(t).Apart(t).Start()
+	killUnderLoad(t, s, []string{"api", house.NATSServer, "mailer"}, 4)
+}
+
+// killUnderLoad kills one of the victims in each of some rounds, by E2E_SEED, and looks for what was accepted.
+func killUnderLoad(t *testing.T, s *house.Site, victims []string, rounds int) {
+	t.Helper()
 	seed := uint64(number(t, "E2E_SEED", 1)) //nolint:gosec // any number is a seed
 	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // it need not be secret
-	t.Logf("E2E_SEED=%d", seed)
-	s := home(t).Together(t).Start()
-	handoff := s.Program("handoff")
-	accepted := map[string]house.Accepted{} // by e-mail address
-	for range number(t, "E2E_ROUNDS", 3) {
-		killAfter := 50 + random.IntN(400)
-		register(t, s, handoff, killAfter, accepted)
-		s.Start()
+	accepted := map[string]house.Accepted{}  // by e-mail address
+	for round := range number(t, "E2E_ROUNDS", rounds) {
+		victim, after := s.Program(victims[round%len(victims)]), 50+random.IntN(400)
+		t.Logf("E2E_SEED=%d, round %d: %s is killed after %d answers", seed, round+1, victim.Name, after)
+		registerAndKill(t, s, victim, after, accepted)
+		victim.Start()
+		s.AwaitReady()
 	}
 	for _, user := range accepted {
 		s.AwaitState(user.JobID, "succeeded")
@@ -98,26 +114,28 @@ func TestKilledUnderLoadKeepsWhatItAccepted(t *testing.T) {
 	checkLetters(t, s, accepted)
 }
 
-// register has several clients register users until the process is killed, which is after some of them have been accepted.
-func register(t *testing.T, s *house.Site, handoff *house.Program, killAfter int, accepted map[string]house.Accepted) {
+// registerAndKill has several clients register users, kills the victim after some answers, and goes on for as many again where
+// somebody is left to answer.
+func registerAndKill(t *testing.T, s *house.Site, victim *house.Program, after int, accepted map[string]house.Accepted) {
 	t.Helper()
 	const clients = 8
+	ctx, enough := context.WithCancel(t.Context())
+	defer enough()
 	answers := make(chan house.Accepted, clients)
 	var wg sync.WaitGroup
 	for range clients {
 		wg.Go(func() {
 			for {
 				body, _ := s.Registration()
-				a, err := s.Try(t.Context(), http.MethodPost, "/users/", body)
+				a, err := s.Try(ctx, http.MethodPost, "/users/", body)
 				if err != nil {
-					return // it has been killed
+					return // it has been killed, or there are enough
 				}
-				if a.Status != http.StatusCreated {
+				var user house.Accepted
+				if err := json.Unmarshal(a.Body, &user); err != nil || a.Status != http.StatusCreated {
 					t.Errorf("POST /users/: %d %s", a.Status, a.Body)
 					return
 				}
-				var user house.Accepted
-				a.JSON(&user)
 				answers <- user
 			}
 		})
@@ -129,12 +147,15 @@ func register(t *testing.T, s *house.Site, handoff *house.Program, killAfter int
 	n := 0
 	for user := range answers {
 		accepted[user.Email] = user
-		if n++; n == killAfter {
-			handoff.Kill()
+		switch n++; n {
+		case after:
+			victim.Kill()
+		case 2 * after:
+			enough()
 		}
 	}
-	if n < killAfter {
-		t.Fatalf("only %d registrations were answered before it ended", n)
+	if n < after || ctx.Err() == nil && victim.Name != "handoff" && victim.Name != "api" {
+		t.Fatalf("the answers ended after %d", n)
 	}
 }
 
