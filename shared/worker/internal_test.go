@@ -52,18 +52,19 @@ func TestSilenceIsByWhicheverClockSaysMore(t *testing.T) {
 func TestReadyIsWhatEveryLaneSays(t *testing.T) {
 	t.Parallel()
 	var s status
+	now := time.Now()
 	if s.err() == nil {
 		t.Error("ready before its start")
 	}
-	s.set("USERS", errStarting)
-	s.set("CALLS", errStarting)
-	if !s.set("USERS", nil) || s.set("USERS", nil) {
+	s.set("USERS", errStarting, now)
+	s.set("CALLS", errStarting, now)
+	if !s.set("USERS", nil, now) || s.set("USERS", nil, now) {
 		t.Error("news that are none, or the other way round")
 	}
 	if s.err() == nil {
 		t.Error("ready with one lane of two")
 	}
-	s.set("CALLS", nil)
+	s.set("CALLS", nil, now)
 	if err := s.err(); err != nil {
 		t.Error(err)
 	}

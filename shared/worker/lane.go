@@ -64,7 +64,7 @@ func (l *lane) run(ctx, hard context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if l.w.status.set(l.stream, err) {
+		if l.w.status.set(l.stream, err, time.Now()) {
 			l.report(err)
 		}
 		if worked {
@@ -103,7 +103,7 @@ func (l *lane) take(ctx, hard context.Context) (worked bool, err error) {
 			l.release(n)
 			return worked, err
 		}
-		if l.w.status.set(l.stream, nil) {
+		if l.w.status.set(l.stream, nil, time.Now()) {
 			l.report(nil)
 		}
 		if err := l.fetch(ctx, hard, cons, n, ackWait); err != nil {

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"sync"
+	"time"
 )
 
 var (
@@ -10,11 +11,22 @@ var (
 	errStopping = errors.New("stopping")
 )
 
+// patience is how long a lane waits before that is worth a line in the log: at a start it looks for what is still being made.
+const patience = time.Second
+
 // status holds what each lane waits for.
 type status struct {
 	mu       sync.Mutex
-	waiting  map[string]error
+	lanes    map[string]*waiting
 	stopping bool
+}
+
+// waiting is what one lane waits for.
+type waiting struct {
+	err   error // nil for nothing
+	since time.Time
+	said  string // what the log says that it waits for; empty once it takes work
+	begun bool   // the log says that it takes work
 }
 
 func (s *status) stop() {
@@ -23,16 +35,32 @@ func (s *status) stop() {
 	s.mu.Unlock()
 }
 
-// set notes that a lane waits for something (nil: for nothing) and reports whether that is news.
-func (s *status) set(lane string, err error) bool {
+// set notes that a lane waits for something (nil: for nothing) at a time and reports whether the log should say so.
+func (s *status) set(lane string, err error, now time.Time) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.waiting == nil {
-		s.waiting = map[string]error{}
+	if s.lanes == nil {
+		s.lanes = map[string]*waiting{}
 	}
-	old, known := s.waiting[lane]
-	s.waiting[lane] = err
-	return !known || (old == nil) != (err == nil) || (err != nil && old.Error() != err.Error())
+	w := s.lanes[lane]
+	if w == nil {
+		w = &waiting{since: now}
+		s.lanes[lane] = w
+	}
+	if w.err == nil && err != nil {
+		w.since = now
+	}
+	w.err = err
+	switch {
+	case err == nil:
+		news := !w.begun || w.said != ""
+		w.begun, w.said = true, ""
+		return news
+	case now.Sub(w.since) < patience, w.said == err.Error():
+		return false
+	}
+	w.said = err.Error()
+	return true
 }
 
 func (s *status) err() error {
@@ -41,12 +69,12 @@ func (s *status) err() error {
 	switch {
 	case s.stopping:
 		return errStopping
-	case len(s.waiting) == 0:
+	case len(s.lanes) == 0:
 		return errStarting
 	}
 	var all []error
-	for _, err := range s.waiting {
-		all = append(all, err)
+	for _, w := range s.lanes {
+		all = append(all, w.err)
 	}
 	return errors.Join(all...)
 }

@@ -204,7 +204,7 @@ func (w *Worker) lanes(js jetstream.JetStream) []*lane {
 	}
 	for _, l := range all {
 		l.init()
-		w.status.set(l.stream, errStarting)
+		w.status.set(l.stream, errStarting, time.Now())
 	}
 	return all
 }
