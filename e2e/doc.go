@@ -1,8 +1,8 @@
 // Package e2e holds the end-to-end tests: they build the real programs, run them as processes on the loopback, each site with ports
 // and a data directory of its own, talk to them as anybody would, kill them, and start them again. Nothing of a service is imported.
 //
-// Start at requests_test.go, which asks for everything the API has, once of cmd/handoff and once of five processes and a NATS server.
-// Package house builds, starts and kills.
+// Start at requests_test.go, which asks for everything the API has (table_test.go), once of cmd/handoff and once of five
+// processes and a NATS server. Package house builds, starts and kills.
 //
 //	go test ./...                    everything, in about a minute and a half on two cores
 //	go test -short ./...             without what takes long

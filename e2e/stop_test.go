@@ -23,12 +23,10 @@ const stopWithin = 10 * time.Second
 // What is under way when a stop comes, and what waits, is done after the next start.
 func TestStopLosesNothing(t *testing.T) {
 	t.Parallel()
+	slow(t)
 	for name, signal := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			if name == "SIGINT" {
-				slow(t)
-			}
 			source := newSource(t)
 			s := home(t).Together(t, "IMAGE_ALLOW="+source.addr, "IMAGE_CONCURRENCY=2").Start()
 			source.block()
@@ -82,6 +80,7 @@ func TestSecondSignalStopsAtOnce(t *testing.T) {
 // Whatever was answered with 201 is done, and mailed once, wherever the process is killed.
 func TestKilledUnderLoadKeepsWhatItAccepted(t *testing.T) {
 	t.Parallel()
+	slow(t)
 	s := home(t).Together(t).Start()
 	killUnderLoad(t, s, []string{"handoff"}, 3)
 }

@@ -11,6 +11,7 @@ import (
 // A service that is killed keeps nobody else from working, and does its own work when it is back, what it was at included.
 func TestKilledWorkerHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
+	slow(t)
 	source := newSource(t)
 	s := home(t).Apart(t, "IMAGE_ALLOW="+source.addr).Start()
 	ask := map[string]func() string{
