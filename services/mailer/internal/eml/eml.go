@@ -5,75 +5,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
-	"runtime"
-	"strings"
-	"time"
-
-	"github.com/natefinch/atomic"
 
 	"handoff/services/mailer/internal/mail"
+	"handoff/shared/spool"
 )
 
 // Folder is where the files are, below DATA_DIR.
 const Folder = "mail"
 
 // A Sender writes messages into a folder. It implements [mail.Sender].
-type Sender struct{ dir string }
+type Sender struct{ files *spool.Spool }
 
-// New makes the folder below dataDir and finds out whether it can be written. It removes what a killed process has left of a write.
+// New makes the folder below dataDir and finds out whether it can be written.
 func New(dataDir string) (*Sender, error) {
-	dir := filepath.Join(dataDir, Folder)
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return nil, fmt.Errorf("make the folder for mail: %w", err)
-	}
-	if err := syncDir(dataDir); err != nil {
-		return nil, fmt.Errorf("make the folder for mail: %w", err)
-	}
-	probe, err := os.CreateTemp(dir, ".probe")
+	files, err := spool.Open(dataDir, Folder, ".eml")
 	if err != nil {
-		return nil, fmt.Errorf("write into the folder for mail: %w", err)
+		return nil, err
 	}
-	_ = probe.Close() // it is empty
-	if err := os.Remove(probe.Name()); err != nil {
-		return nil, fmt.Errorf("write into the folder for mail: %w", err)
-	}
-	if err := sweep(dir, time.Now()); err != nil {
-		return nil, fmt.Errorf("tidy the folder for mail: %w", err)
-	}
-	return &Sender{dir: dir}, nil
-}
-
-// A write takes a moment: a part that is older than leftover has no writer any more, in this process or another.
-const leftover = 5 * time.Minute
-
-// sweep removes the parts that atomic.WriteFile was killed over before it could rename them.
-func sweep(dir string, now time.Time) error {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if !isPart(e.Name()) {
-			continue
-		}
-		info, err := e.Info()
-		if err != nil || !info.Mode().IsRegular() || now.Sub(info.ModTime()) < leftover {
-			continue // gone meanwhile: another process may be sweeping too
-		}
-		if err := os.Remove(filepath.Join(dir, e.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// isPart reports whether name is one that atomic.WriteFile gives to what it has not finished: the file's and a number.
-func isPart(name string) bool {
-	_, number, found := strings.Cut(name, ".eml")
-	return found && number != "" && strings.Trim(number, "0123456789") == ""
+	return &Sender{files: files}, nil
 }
 
 // Simulated implements [mail.Sender].
@@ -88,28 +37,12 @@ func (s *Sender) Send(ctx context.Context, m *mail.Message) (mail.Receipt, error
 	if err != nil {
 		return mail.Receipt{}, err
 	}
-	name := m.Key + ".eml"
-	if filepath.Base(name) != name {
-		return mail.Receipt{}, fmt.Errorf("%w: key %q is no file name", mail.ErrRefused, m.Key)
+	path, err := s.files.Put(m.Key, bytes.NewReader(b))
+	if errors.Is(err, spool.ErrName) {
+		return mail.Receipt{}, fmt.Errorf("%w: %w", mail.ErrRefused, err)
 	}
-	if err := atomic.WriteFile(filepath.Join(s.dir, name), bytes.NewReader(b)); err != nil {
-		return mail.Receipt{}, fmt.Errorf("write message %s: %w", m.ID, err)
-	}
-	if err := syncDir(s.dir); err != nil {
-		return mail.Receipt{}, fmt.Errorf("write message %s: %w", m.ID, err)
-	}
-	return mail.Receipt{Driver: "file", File: Folder + "/" + name}, nil
-}
-
-// syncDir makes a new name in dir outlive a power failure; atomic.WriteFile only does so for what the file holds.
-func syncDir(dir string) error {
-	if runtime.GOOS == "windows" { // which can't sync a folder, and writes names through
-		return nil
-	}
-	d, err := os.Open(dir)
 	if err != nil {
-		return err
+		return mail.Receipt{}, fmt.Errorf("write message %s: %w", m.ID, err)
 	}
-	defer func() { _ = d.Close() }() // it was only read
-	return d.Sync()
+	return mail.Receipt{Driver: "file", File: path}, nil
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -127,48 +125,6 @@ func TestSenderReportsWhatTheDiskSays(t *testing.T) {
 			t.Error("New took a file for DATA_DIR")
 		}
 	})
-}
-
-func TestNewFindsOutThatItsFolderCanNotBeWritten(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("/proc is what root can't write to either")
-	}
-	dir := t.TempDir()
-	if err := os.Symlink("/proc", filepath.Join(dir, eml.Folder)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := eml.New(dir); err == nil {
-		t.Error("New took a folder that can't be written")
-	}
-}
-
-func TestNewRemovesWhatAKilledProcessHasLeft(t *testing.T) {
-	t.Parallel()
-	_, dir := newSender(t)
-	long := time.Now().Add(-time.Hour)
-	for name, at := range map[string]time.Time{
-		"job-1.mailer.eml":     long,
-		"job-1.mailer.eml.bak": long,
-		"notes.txt":            long,
-		"job-2.mailer.eml4711": long,       // left by a process that was killed
-		"job-3.mailer.eml4711": time.Now(), // perhaps another's, who is at it
-	} {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, at, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := eml.New(filepath.Dir(dir)); err != nil {
-		t.Fatal(err)
-	}
-	want := []string{"job-1.mailer.eml", "job-1.mailer.eml.bak", "job-3.mailer.eml4711", "notes.txt"}
-	if got := list(t, dir); !slices.Equal(got, want) {
-		t.Errorf("the folder holds %v, want %v", got, want)
-	}
 }
 
 func retried(t *testing.T, s *eml.Sender, m *mail.Message) {

@@ -5,10 +5,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"runtime"
-	"slices"
 	"testing"
-	"time"
 
 	"handoff/services/notifier/internal/notice"
 	"handoff/services/notifier/internal/notice/noticetest"
@@ -108,53 +105,5 @@ func TestPosterReportsWhatTheDiskSays(t *testing.T) {
 	n.Key = "../x"
 	if _, err := p.Post(t.Context(), n); !errors.Is(err, notice.ErrRefused) {
 		t.Errorf("Post of %q: %v, want a refusal", n.Key, err)
-	}
-}
-
-func TestNewFindsOutThatItsFolderCanNotBeWritten(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("/proc is what root can't write to either")
-	}
-	dir := t.TempDir()
-	if err := os.Symlink("/proc", filepath.Join(dir, noticefile.Folder)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := noticefile.New(dir); err == nil {
-		t.Error("New took a folder that can't be written")
-	}
-}
-
-func TestNewRemovesWhatAKilledProcessHasLeft(t *testing.T) {
-	t.Parallel()
-	_, dir := newPoster(t)
-	long := time.Now().Add(-time.Hour)
-	for name, at := range map[string]time.Time{
-		"job-1.notifier.json":     long,
-		"job-1.notifier.json.bak": long,
-		"job-2.notifier.json4711": long,       // left by a process that was killed
-		"job-3.notifier.json4711": time.Now(), // perhaps another's, who is at it
-	} {
-		path := filepath.Join(string(dir), name)
-		if err := os.WriteFile(path, nil, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chtimes(path, at, at); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := noticefile.New(filepath.Dir(string(dir))); err != nil {
-		t.Fatal(err)
-	}
-	entries, err := os.ReadDir(string(dir))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, e := range entries {
-		got = append(got, e.Name())
-	}
-	if want := []string{"job-1.notifier.json", "job-1.notifier.json.bak", "job-3.notifier.json4711"}; !slices.Equal(got, want) {
-		t.Errorf("the folder holds %v, want %v", got, want)
 	}
 }
