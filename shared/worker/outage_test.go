@@ -95,12 +95,13 @@ func TestALostBucketIsPutBackByItsHolders(t *testing.T) {
 		h.add(e.ID)
 		return nil, nil
 	})
+	r.publish("running")
+	before := r.await("running", event.Running)
 	other := r.start(nil, worker.Spec{Concurrency: 1}, worker.Config{}, func(_ context.Context, e event.Event[data]) (map[string]int, error) {
 		h.add(e.ID)
 		return nil, nil
 	})
-	r.publish("running")
-	before := r.await("running", event.Running)
+	r.awaitReady(other, "")
 	if err := r.js.DeleteKeyValue(t.Context(), stream.Bucket("tasker")); err != nil {
 		t.Fatal(err)
 	}

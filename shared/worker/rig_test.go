@@ -26,8 +26,8 @@ func TestMain(m *testing.M) {
 
 const (
 	within = 20 * time.Second
-	// short is an AckWait for tests that wait for one.
-	short = 400 * time.Millisecond
+	// short is an AckWait for tests that wait for one: still longer than a busy machine stands still.
+	short = time.Second
 	// long is an AckWait for tests in which nothing may come again for want of an answer.
 	long = 10 * time.Minute
 )
