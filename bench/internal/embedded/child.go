@@ -21,6 +21,8 @@ const (
 	// stopPatience is more than the ten seconds that a child allows itself.
 	stopPatience = 15 * time.Second
 	pollEvery    = 20 * time.Millisecond
+	// askPatience is how long one question may take: whoever else has the address may never answer.
+	askPatience = time.Second
 	// tailBytes is how much of a failed child's log is shown.
 	tailBytes = 2048
 )
@@ -125,6 +127,8 @@ func (c *Child) waitReady(ctx context.Context) error {
 }
 
 func answersOK(ctx context.Context, url string) bool {
+	ctx, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody)
 	if err != nil {
 		return false
