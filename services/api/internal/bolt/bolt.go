@@ -24,11 +24,14 @@ const (
 	bucketOrphans   = "orphans"   // job's id / service → record
 	bucketPositions = "positions" // stream → log key
 	bucketCursors   = "cursors"   // stream → server time
+	bucketMarks     = "marks"     // stream → how far it is known to have come
+	bucketWindow    = "window"    // log keys of jobs that have not ended, or have a message in a stream
 )
 
 func buckets() []string {
 	return []string{
 		bucketMeta, bucketLog, bucketJobs, bucketJobIDs, bucketUsers, bucketUserIDs, bucketEntries, bucketOrphans, bucketPositions, bucketCursors,
+		bucketMarks, bucketWindow,
 	}
 }
 

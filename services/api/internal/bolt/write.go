@@ -20,7 +20,7 @@ func (s *Store) Commit(c *commit.Changes) error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		return errors.Join(
 			putAccepts(tx, c.Accepts), putJobs(tx, c.Jobs), putUsers(tx, c.Users),
-			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), putProgress(tx, c),
+			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), putProgress(tx, c), putMarks(tx, c.Marks), leave(tx, c.Settled, c.Pruned),
 		)
 	})
 	// A write that finds no room has changed nothing that is referred to. A failed fsync is another matter: what it leaves behind
@@ -33,7 +33,8 @@ func (s *Store) Commit(c *commit.Changes) error {
 }
 
 func putAccepts(tx *bolt.Tx, accepts []commit.Accept) error {
-	log := bucket(tx, bucketLog)
+	log, window := bucket(tx, bucketLog), bucket(tx, bucketWindow)
+	window.FillPercent = 0.95
 	for i := range accepts {
 		a := &accepts[i]
 		b, err := log.CreateBucketIfNotExists([]byte(a.Stream))
@@ -41,7 +42,7 @@ func putAccepts(tx *bolt.Tx, accepts []commit.Accept) error {
 			return err
 		}
 		b.FillPercent = 0.95 // keys only grow
-		if err := b.Put(key(a.Key), encodeAccept(a)); err != nil {
+		if err := errors.Join(b.Put(key(a.Key), encodeAccept(a)), window.Put(key(a.Key), nil)); err != nil {
 			return err
 		}
 	}

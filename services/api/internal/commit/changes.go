@@ -35,6 +35,12 @@ type Orphan struct {
 	Seen    job.Seen
 }
 
+// A Mark is how far a stream is known to have come: a stream that was made at another time, or ends below it, has lost something.
+type Mark struct {
+	Created time.Time `json:"created"` // when the stream was made
+	Highest uint64    `json:"highest"` // sequence that was acknowledged or read
+}
+
 // Changes is what one transaction writes.
 type Changes struct {
 	Accepts   []Accept
@@ -46,13 +52,17 @@ type Changes struct {
 	Adopted   []string             // jobs whose orphans have been joined
 	Positions map[string]uint64    // by stream: all accepts up to this key are in it
 	Cursors   map[string]time.Time // by stream: read up to this server time
+	Marks     map[string]Mark      // by stream
+	Settled   []uint64             // keys of jobs of which nothing is left to watch in a stream; see [View.Settle]
+	Pruned    []*job.Job           // jobs that leave the store
 	Met       bool                 // the store has met its NATS
 	LastKey   uint64               // highest log key given out
 }
 
 func (c *Changes) empty() bool {
 	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
-		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 && !c.Met
+		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
+		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met
 }
 
 // A Store keeps what the committer writes. Reads see the last committed transaction.

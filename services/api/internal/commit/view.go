@@ -85,10 +85,11 @@ func (v *View) UserByKey(key uint64) (user.User, error) {
 	return v.c.store.UserByKey(key)
 }
 
-// AddEntry adds a message for the relay and gives it its key.
-func (v *View) AddEntry(e Entry) {
+// AddEntry adds a message for the relay, under a log key that it gives back.
+func (v *View) AddEntry(e Entry) uint64 {
 	e.Key = v.NextKey()
 	v.ch.Entries = append(v.ch.Entries, e)
+	return e.Key
 }
 
 // LeaveEntry removes an entry that has been published.
@@ -145,6 +146,21 @@ func (v *View) SetCursor(stream string, at time.Time) {
 	}
 	v.ch.Cursors[stream] = at
 }
+
+// SetMark notes how far a stream is known to have come.
+func (v *View) SetMark(stream string, m Mark) {
+	if v.ch.Marks == nil {
+		v.ch.Marks = map[string]Mark{}
+	}
+	v.ch.Marks[stream] = m
+}
+
+// Settle takes a job off the window: it has ended, and its messages have left their stream for long enough. A job is on the window
+// from its accept on.
+func (v *View) Settle(key uint64) { v.ch.Settled = append(v.ch.Settled, key) }
+
+// Prune removes a job that is off the window, with its row of the log and its entries.
+func (v *View) Prune(j *job.Job) { v.ch.Pruned = append(v.ch.Pruned, j) }
 
 // SetMet notes that the store has met its NATS.
 func (v *View) SetMet() { v.ch.Met = true }
