@@ -63,7 +63,7 @@ func parts(cfg Config) []part {
 	for _, d := range domains() {
 		all = append(all, part{"stream " + d.name, d.name, cfg.workStream(d)})
 	}
-	all = append(all, part{"stream " + Dead, Dead, cfg.dead})
+	all = append(all, part{"stream " + Dead, Dead, cfg.dead}, part{"stream " + Records, Records, cfg.records})
 	for _, service := range Services() {
 		all = append(all, part{"bucket " + Bucket(service), BucketStream(Bucket(service)), cfg.bucket(service)})
 	}
@@ -86,6 +86,13 @@ func (c Config) dead(s *jetstream.StreamConfig) {
 	s.Description, s.Subjects = "copies of what failed for good", []string{"dead.>"}
 	s.Discard, s.MaxBytes, s.MaxAge = jetstream.DiscardOld, c.share(3), c.DeadRetention
 	s.Duplicates, s.AllowDirect = min(duplicateWindow, c.DeadRetention), true
+}
+
+func (c Config) records(s *jetstream.StreamConfig) {
+	s.Description, s.Subjects = "what is known of users, for an api that has lost its store", []string{"record.>"}
+	s.Discard, s.MaxBytes, s.MaxAge = jetstream.DiscardNew, c.share(4), 0
+	s.MaxMsgs, s.MaxMsgsPerSubject, s.MaxMsgSize = -1, -1, 2*event.MaxFacts
+	s.Duplicates, s.AllowDirect = duplicateWindow, true
 }
 
 func (c Config) history(s *jetstream.StreamConfig) {

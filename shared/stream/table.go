@@ -7,13 +7,15 @@ import (
 	"handoff/shared/event"
 )
 
-// The streams. A work stream is a window over what is unfinished in one domain; the others are copies for people.
+// The streams. A work stream is a window over what is unfinished in one domain. RECORDS is the second copy of what the api knows of
+// users; the others are copies for people.
 const (
 	Users   = "USERS"
 	Images  = "IMAGES"
 	Tasks   = "TASKS"
 	Calls   = "CALLS"
 	Dead    = "DEAD"
+	Records = "RECORDS"
 	History = "HISTORY"
 )
 
@@ -30,6 +32,17 @@ const HeaderGeneration = "Handoff-Generation"
 const (
 	HeaderAttempts = "Handoff-Attempts"
 	HeaderError    = "Handoff-Error"
+)
+
+// RecordUsers is the subject of user facts.
+const RecordUsers = "record.users"
+
+// Headers of a message of facts.
+const (
+	// HeaderLastKey is the highest log key of the users in the message.
+	HeaderLastKey = "Handoff-Last-Key"
+	// HeaderReplaces is the sequence up to which everything is superseded once the copy that the message belongs to is whole.
+	HeaderReplaces = "Handoff-Replaces"
 )
 
 // A Route is one subject on which events of a type are published, and whom an event on it asks for when it names nobody.
