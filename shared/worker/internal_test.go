@@ -1,7 +1,10 @@
 package worker
 
 import (
+	"context"
+	"errors"
 	"math/rand/v2"
+	"strings"
 	"testing"
 	"time"
 
@@ -71,5 +74,17 @@ func TestReadyIsWhatEveryLaneSays(t *testing.T) {
 	s.stop()
 	if s.err() == nil {
 		t.Error("ready at its stop")
+	}
+}
+
+func TestPanicOfItsOwnEndsTheWorker(t *testing.T) {
+	t.Parallel()
+	w := New(nil, Config{Service: "mailer"})
+	ctx, fail := context.WithCancelCause(t.Context())
+	w.fail = fail
+	w.guard(func() { panic("fallen") })
+	var fault *panicError
+	if cause := context.Cause(ctx); !errors.As(cause, &fault) || !strings.Contains(cause.Error(), "fallen") {
+		t.Errorf("Run would end with %v", cause)
 	}
 }

@@ -193,7 +193,7 @@ func (l *lane) fetch(ctx, hard context.Context, cons jetstream.Consumer, n int, 
 func (l *lane) start(ctx, hard context.Context, d *delivery) {
 	l.wg.Go(func() {
 		defer d.freeSlot()
-		d.run(ctx, hard)
+		l.w.guard(func() { d.run(ctx, hard) })
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -150,7 +151,7 @@ func encodeResult(result any) ([]byte, error) {
 
 // Run does tasks until ctx ends, then lets what runs finish within the grace period, gives back what does not, and
 // returns nil. It waits for NATS, its consumer and its bucket for as long as it takes. It returns an error when it was
-// set up wrongly, or when so many handlers ignore their context that the process should be replaced.
+// set up wrongly, when so many handlers ignore their context that the process should be replaced, or after a panic of its own.
 func (w *Worker) Run(ctx context.Context) error {
 	if err := errors.Join(w.errs...); err != nil {
 		return err
@@ -180,13 +181,26 @@ func (w *Worker) Run(ctx context.Context) error {
 
 	var wg sync.WaitGroup
 	for _, l := range w.lanes(js) {
-		wg.Go(func() { l.run(ctx, hard) })
+		wg.Go(func() { w.guard(func() { l.run(ctx, hard) }) })
 	}
 	wg.Wait()
-	if errors.Is(context.Cause(ctx), errAbandoned) {
-		return errAbandoned
+	var fault *panicError
+	switch cause := context.Cause(ctx); {
+	case errors.Is(cause, errAbandoned), errors.As(cause, &fault):
+		return cause
 	}
 	return nil
+}
+
+// guard makes a panic of the worker's own the end of Run, with an error: whoever runs several workers in one process can start
+// this one again. What it held is taken over.
+func (w *Worker) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			w.fail(&panicError{value: v, stack: debug.Stack()})
+		}
+	}()
+	f()
 }
 
 // lanes makes one lane for each work stream that the handlers' events wait in.
