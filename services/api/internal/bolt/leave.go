@@ -61,6 +61,15 @@ func (s *Store) Mark(stream string) (m commit.Mark, err error) {
 	return m, err
 }
 
+// EntryWaits implements [commit.Store].
+func (s *Store) EntryWaits(k uint64) (waits bool, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		waits = bucket(tx, bucketEntries).Get(key(k)) != nil
+		return nil
+	})
+	return waits, err
+}
+
 // EachInWindow calls f for every job that has not ended or has a message in a stream, the oldest first.
 func (s *Store) EachInWindow(f func(*job.Job)) error {
 	return s.db.View(func(tx *bolt.Tx) error {

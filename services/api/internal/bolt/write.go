@@ -164,6 +164,12 @@ func putProgress(tx *bolt.Tx, c *commit.Changes) error {
 		}
 	}
 	for stream, at := range c.Cursors {
+		if at.IsZero() {
+			if err := cursors.Delete([]byte(stream)); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := cursors.Put([]byte(stream), key(uint64(at.UnixNano()))); err != nil {
 			return err
 		}

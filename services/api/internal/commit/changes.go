@@ -51,25 +51,30 @@ type Changes struct {
 	Orphans   []Orphan
 	Adopted   []string             // jobs whose orphans have been joined
 	Positions map[string]uint64    // by stream: all accepts up to this key are in it
-	Cursors   map[string]time.Time // by stream: read up to this server time
+	Cursors   map[string]time.Time // by stream: read up to this server time; zero for nothing
 	Marks     map[string]Mark      // by stream
 	Settled   []uint64             // keys of jobs of which nothing is left to watch in a stream; see [View.Settle]
 	Pruned    []*job.Job           // jobs that leave the store
 	Met       bool                 // the store has met its NATS
 	LastKey   uint64               // highest log key given out
+	Raised    bool                 // LastKey is above one that was found in NATS, whatever else there is to write
 }
 
 func (c *Changes) empty() bool {
 	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
 		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
-		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met
+		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met && !c.Raised
 }
 
 // A Store keeps what the committer writes. Reads see the last committed transaction.
 type Store interface {
 	Job(id string) (*job.Job, error)                    // job.ErrNotFound
+	User(id string) (user.User, error)                  // user.ErrNotFound
 	UserByKey(key uint64) (user.User, error)            // user.ErrNotFound
 	Accepted(stream string, key uint64) (Accept, error) // job.ErrNotFound
 	OrphansOf(jobID string) ([]Orphan, error)           // those read before their job
+	Position(stream string) (uint64, error)             // all accepts up to this key are in it
+	Mark(stream string) (Mark, error)                   // zero for a stream that was never seen
+	EntryWaits(key uint64) (bool, error)                // an entry that has not been published
 	Commit(c *Changes) error                            // all or nothing, on disk when it returns
 }

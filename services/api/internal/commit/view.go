@@ -2,6 +2,7 @@ package commit
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"handoff/services/api/internal/job"
@@ -85,11 +86,44 @@ func (v *View) UserByKey(key uint64) (user.User, error) {
 	return v.c.store.UserByKey(key)
 }
 
-// AddEntry adds a message for the relay, under a log key that it gives back.
+// AddEntry adds a message for the relay, under its key, which must come from [View.NextKey], or else a new one, and gives it back.
 func (v *View) AddEntry(e Entry) uint64 {
-	e.Key = v.NextKey()
+	if e.Key == 0 {
+		e.Key = v.NextKey()
+	}
 	v.ch.Entries = append(v.ch.Entries, e)
 	return e.Key
+}
+
+// Waits reports whether the accept or entry under a log key has not been published, as far as the store knows.
+func (v *View) Waits(stream string, key uint64) (bool, error) {
+	if slices.Contains(v.ch.Left, key) {
+		return false, nil
+	}
+	for i := range v.ch.Entries {
+		if v.ch.Entries[i].Key == key {
+			return true, nil
+		}
+	}
+	for i := range v.ch.Accepts {
+		if v.ch.Accepts[i].Key == key {
+			return !v.ch.Accepts[i].Read, nil
+		}
+	}
+	position, set := v.ch.Positions[stream]
+	if !set {
+		var err error
+		if position, err = v.c.store.Position(stream); err != nil {
+			return false, err
+		}
+	}
+	if key > position {
+		a, err := v.c.store.Accepted(stream, key)
+		if err == nil || !errors.Is(err, job.ErrNotFound) {
+			return err == nil && !a.Read, err
+		}
+	}
+	return v.c.store.EntryWaits(key)
 }
 
 // LeaveEntry removes an entry that has been published.
@@ -139,12 +173,37 @@ func (v *View) SetPosition(stream string, key uint64) {
 	v.ch.Positions[stream] = key
 }
 
-// SetCursor notes that a stream has been read up to a server time.
+// SetCursor notes that a stream has been read up to a server time; the zero time has it read from its beginning.
 func (v *View) SetCursor(stream string, at time.Time) {
 	if v.ch.Cursors == nil {
 		v.ch.Cursors = map[string]time.Time{}
 	}
 	v.ch.Cursors[stream] = at
+}
+
+// Mark gives how far a stream is known to have come; zero for one that was never seen.
+func (v *View) Mark(stream string) (Mark, error) {
+	if m, ok := v.ch.Marks[stream]; ok {
+		return m, nil
+	}
+	return v.c.store.Mark(stream)
+}
+
+// RaiseMark notes that a stream has a message with a sequence, unless it is known to have come further. created is when the stream
+// was made, zero where that is not known. A mark of a stream that was made at another time stays: it is what tells of the loss.
+func (v *View) RaiseMark(stream string, created time.Time, sequence uint64) error {
+	m, err := v.Mark(stream)
+	if err != nil {
+		return err
+	}
+	if m.Created.IsZero() {
+		m.Created = created
+	}
+	if sequence > m.Highest && (created.IsZero() || created.Equal(m.Created)) {
+		m.Highest = sequence
+		v.SetMark(stream, m)
+	}
+	return nil
 }
 
 // SetMark notes how far a stream is known to have come.

@@ -17,3 +17,6 @@ func Asked(t Task, sequence uint64, generation int) (Task, bool) {
 	t.Message = sequence
 	return t, true
 }
+
+// Unasked reports whether a task has not ended and yet no message has ever asked for it, nor waits to; see [Task.Entry].
+func (t *Task) Unasked() bool { return t.Entry == 0 && t.Message == 0 && !t.State.Ended() }

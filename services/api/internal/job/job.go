@@ -43,7 +43,7 @@ type Task struct {
 	Trace      string          `json:"trace,omitempty"` // W3C traceparent of the last attempt
 	Steps      []event.Step    `json:"steps,omitempty"`
 
-	Entry    uint64 `json:"entry,omitempty"`    // log key of the newest accept or entry that asks for it
+	Entry    uint64 `json:"entry,omitempty"`    // log key of the newest accept or entry that asks for it; 0 while none does
 	Message  uint64 `json:"message,omitempty"`  // sequence of the newest message that addresses it
 	Revision uint64 `json:"revision,omitempty"` // of its record, as last read
 	// Touched is when the record was last written, by the server's clock.
