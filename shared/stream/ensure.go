@@ -25,10 +25,8 @@ const (
 // at any time, and often.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	cfg = cfg.withDefaults()
-	for _, p := range parts(cfg) {
-		if err := ensureStream(ctx, js, p, cfg.History || p.stream != History); err != nil {
-			return explain(err, p.what)
-		}
+	if err := ensureStreams(ctx, js, cfg, everything(cfg)); err != nil {
+		return err
 	}
 	if !cfg.SkipOpen {
 		for _, service := range Services() {
@@ -53,33 +51,62 @@ func explain(err error, what string) error {
 	return fmt.Errorf("make %s: %w", what, err)
 }
 
-func ensureStream(ctx context.Context, js jetstream.JetStream, p part, wanted bool) error {
-	s, err := js.Stream(ctx, p.stream)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		if !wanted {
-			return nil
+// everything is what there is to make.
+func everything(cfg Config) []part { return append(parts(cfg), control()) }
+
+// ensureStreams looks at all the streams before it makes or changes any: of a store that is not ours nothing is touched.
+func ensureStreams(ctx context.Context, js jetstream.JetStream, cfg Config, all []part) error {
+	there := make([]*jetstream.StreamConfig, len(all))
+	for i, p := range all {
+		s, err := js.Stream(ctx, p.stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue
 		}
-		cfg, _ := changed(jetstream.StreamConfig{Name: p.stream, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage}, p.set)
-		_, err = js.CreateStream(ctx, cfg)
-		return err
+		if err != nil {
+			return explain(err, p.what)
+		}
+		there[i] = &s.CachedInfo().Config
+		if owner := there[i].Metadata[metadataStore]; owner != "" && cfg.StoreID != "" && owner != cfg.StoreID {
+			return &ForeignError{What: p.what, Owner: owner, Ours: cfg.StoreID}
+		}
 	}
-	if err != nil {
-		return err
+	for i, p := range all {
+		if err := ensureStream(ctx, js, p, there[i], cfg); err != nil {
+			return explain(err, p.what)
+		}
 	}
-	if cfg, differs := changed(s.CachedInfo().Config, p.set); differs {
-		_, err = js.UpdateStream(ctx, cfg)
-	}
-	return err
+	return nil
 }
 
-// changed is what a stream with the settings have is to become, and whether that is anything else.
-func changed(have jetstream.StreamConfig, set func(*jetstream.StreamConfig)) (jetstream.StreamConfig, bool) {
+// ensureStream makes a stream, or changes what there is of it.
+func ensureStream(ctx context.Context, js jetstream.JetStream, p part, there *jetstream.StreamConfig, cfg Config) error {
+	if there == nil {
+		if p.stream == History && !cfg.History {
+			return nil
+		}
+		next, _ := changed(jetstream.StreamConfig{Name: p.stream, Retention: jetstream.LimitsPolicy, Storage: jetstream.FileStorage}, p.set, cfg.StoreID)
+		_, err := js.CreateStream(ctx, next)
+		return err
+	}
+	if next, differs := changed(*there, p.set, cfg.StoreID); differs {
+		_, err := js.UpdateStream(ctx, next)
+		return err
+	}
+	return nil
+}
+
+// changed is what a stream with the settings have is to become, and whether that is anything else. store is the id that it shall
+// bear; empty leaves the one that it has.
+func changed(have jetstream.StreamConfig, set func(*jetstream.StreamConfig), store string) (jetstream.StreamConfig, bool) {
 	if number(have.Metadata) > configNumber {
 		return have, false
 	}
 	next := have
 	set(&next)
 	next.Metadata = withNumber(have.Metadata)
+	if store != "" {
+		next.Metadata[metadataStore] = store
+	}
 	return next, !reflect.DeepEqual(next, have)
 }
 

@@ -30,6 +30,7 @@ type Config struct {
 	HistoryRetention time.Duration // default 7 days
 	DeadRetention    time.Duration // default 90 days
 	SkipOpen         bool          // leave a bucket without its [OpenKey] when it is not there
+	StoreID          string        // of the store that streams and buckets belong to, kept in their metadata; empty leaves what is there
 }
 
 // DefaultMaxStore is MaxStore when nothing else is known.
@@ -97,7 +98,7 @@ func (c Config) records(s *jetstream.StreamConfig) {
 
 func (c Config) history(s *jetstream.StreamConfig) {
 	s.Description = "a copy of every event, for people and replay"
-	s.Discard, s.MaxBytes, s.MaxAge = jetstream.DiscardOld, c.share(8), c.HistoryRetention
+	s.Discard, s.MaxBytes, s.MaxAge = jetstream.DiscardOld, c.share(7), c.HistoryRetention
 	s.Duplicates, s.AllowDirect = min(duplicateWindow, c.HistoryRetention), true
 	s.Subjects, s.Sources = nil, nil
 	if !c.History {
