@@ -57,6 +57,9 @@ func openToWrite(path string) (*Store, error) {
 	if err := layOut(db, path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
+	if err := countStart(db); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
 	return &Store{db: db}, nil
 }
 

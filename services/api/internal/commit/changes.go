@@ -56,6 +56,8 @@ type Changes struct {
 	Settled   []uint64             // keys of jobs of which nothing is left to watch in a stream; see [View.Settle]
 	Pruned    []*job.Job           // jobs that leave the store
 	Met       bool                 // the store has met its NATS
+	StoreID   string               // the store's id, if it is new
+	Start     uint64               // the file's start number, if it is raised
 	LastKey   uint64               // highest log key given out
 	Raised    bool                 // LastKey is above one that was found in NATS, whatever else there is to write
 }
@@ -63,7 +65,7 @@ type Changes struct {
 func (c *Changes) empty() bool {
 	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
 		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
-		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met && !c.Raised
+		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met && c.StoreID == "" && c.Start == 0 && !c.Raised
 }
 
 // A Store keeps what the committer writes. Reads see the last committed transaction.

@@ -221,6 +221,12 @@ func (v *View) Settle(key uint64) { v.ch.Settled = append(v.ch.Settled, key) }
 // Prune removes a job that is off the window, with its row of the log and its entries.
 func (v *View) Prune(j *job.Job) { v.ch.Pruned = append(v.ch.Pruned, j) }
 
+// SetStore gives the store its id.
+func (v *View) SetStore(id string) { v.ch.StoreID = id }
+
+// SetStart raises the file's start number.
+func (v *View) SetStart(n uint64) { v.ch.Start = n }
+
 // SetMet notes that the store has met its NATS.
 func (v *View) SetMet() { v.ch.Met = true }
 
