@@ -34,7 +34,9 @@ func (e *events) apply(v *commit.View, created time.Time, batch []message) error
 }
 
 func (e *events) read(v *commit.View, created time.Time, m *message) error {
-	if id, _, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), "."); event.ValidID(id) {
+	id, rest, _ := strings.Cut(m.Headers().Get(jetstream.MsgIDHeader), ".")
+	v.RaiseKey(logKey(rest))
+	if event.ValidID(id) {
 		known, err := e.asked(v, id, m)
 		if known || err != nil {
 			return err
@@ -56,6 +58,17 @@ func (e *events) read(v *commit.View, created time.Time, m *message) error {
 		return e.refuse(v, created, m, "the event names no service, and its subject asks none")
 	}
 	return e.adopt(v, env, services, m)
+}
+
+// logKey is the log key at the end of the Nats-Msg-Id of an entry, which follows the job's id; 0 when there is none. The file that gave
+// it out may be lost, and no id may be used twice.
+func logKey(rest string) uint64 {
+	_, digits, _ := strings.Cut(rest, ".")
+	k, err := strconv.ParseUint(digits, 10, 64)
+	if err != nil || k > event.MaxFactKey {
+		return 0
+	}
+	return k
 }
 
 // asked notes that a known job's tasks are asked for by m; false when the job is not known.
@@ -121,6 +134,9 @@ func (e *events) addUser(v *commit.View, env *event.Envelope, key uint64) error 
 	data, err := event.DecodeData[event.UserCreatedData](env)
 	if err != nil {
 		return nil //nolint:nilerr // the mailer records it as dead; there is no user to add
+	}
+	if _, err = v.User(data.UserID); !errors.Is(err, user.ErrNotFound) {
+		return err // a fact from RECORDS was read before
 	}
 	taken, err := e.emails.Taken(v, data.Email)
 	if err != nil {
