@@ -25,13 +25,14 @@ const (
 	bucketPositions = "positions" // stream → log key
 	bucketCursors   = "cursors"   // stream → server time
 	bucketMarks     = "marks"     // stream → how far it is known to have come
+	bucketKeyed     = "keyed"     // log key → request that came with an Idempotency-Key
 	bucketWindow    = "window"    // log keys of jobs that have not ended, or have a message in a stream
 )
 
 func buckets() []string {
 	return []string{
 		bucketMeta, bucketLog, bucketJobs, bucketJobIDs, bucketUsers, bucketUserIDs, bucketEntries, bucketOrphans, bucketPositions, bucketCursors,
-		bucketMarks, bucketWindow,
+		bucketMarks, bucketKeyed, bucketWindow,
 	}
 }
 

@@ -11,9 +11,10 @@ import (
 	"handoff/services/api/internal/job"
 )
 
-// leave takes settled jobs off the window, and removes pruned ones with their row of the log and their entries.
+// leave takes settled jobs off the window, and removes pruned ones with their row of the log, their entries and their Idempotency-Key.
 func leave(tx *bolt.Tx, settled []uint64, pruned []*job.Job) error {
 	window, rows, ids, log := bucket(tx, bucketWindow), bucket(tx, bucketJobs), bucket(tx, bucketJobIDs), bucket(tx, bucketLog)
+	keyed := bucket(tx, bucketKeyed)
 	for _, k := range settled {
 		if err := window.Delete(key(k)); err != nil {
 			return err
@@ -24,7 +25,7 @@ func leave(tx *bolt.Tx, settled []uint64, pruned []*job.Job) error {
 		if rows.Get(k) == nil {
 			continue
 		}
-		err := errors.Join(rows.Delete(k), ids.Delete([]byte(j.ID)), window.Delete(k), rows.SetSequence(max(rows.Sequence(), 1)-1))
+		err := errors.Join(rows.Delete(k), ids.Delete([]byte(j.ID)), window.Delete(k), keyed.Delete(k), rows.SetSequence(max(rows.Sequence(), 1)-1))
 		if b := log.Bucket([]byte(j.Stream)); b != nil {
 			err = errors.Join(err, b.Delete(k))
 		}

@@ -59,13 +59,14 @@ type Changes struct {
 	StoreID   string               // the store's id, if it is new
 	Start     uint64               // the file's start number, if it is raised
 	LastKey   uint64               // highest log key given out
+	Keyed     []Keyed              // requests that came with an Idempotency-Key, in the order of their log keys
 	Raised    bool                 // LastKey is above one that was found in NATS, whatever else there is to write
 }
 
 func (c *Changes) empty() bool {
 	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
 		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
-		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && !c.Met && c.StoreID == "" && c.Start == 0 && !c.Raised
+		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && len(c.Keyed) == 0 && !c.Met && c.StoreID == "" && c.Start == 0 && !c.Raised
 }
 
 // A Store keeps what the committer writes. Reads see the last committed transaction.
@@ -78,5 +79,6 @@ type Store interface {
 	Position(stream string) (uint64, error)             // all accepts up to this key are in it
 	Mark(stream string) (Mark, error)                   // zero for a stream that was never seen
 	EntryWaits(key uint64) (bool, error)                // an entry that has not been published
+	Keyed(key uint64) (Keyed, bool, error)              // the request of the job with a log key
 	Commit(c *Changes) error                            // all or nothing, on disk when it returns
 }

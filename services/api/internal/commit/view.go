@@ -15,6 +15,7 @@ type View struct {
 	c        *Committer
 	ch       Changes
 	rollback []func()
+	keyed    map[Sum]int // where in ch.Keyed
 }
 
 // Job gives a job, not to be changed; see [View.Edit].
