@@ -15,7 +15,8 @@ type Seen struct {
 
 // Fold gives what is known of a task once a record of it has been read, and whether that is anything new. Records may be
 // read late, twice and out of order: what is known never goes backwards. Within a generation an end is final; else the
-// later in (generation, ended, claim, running before retrying) stands.
+// later in (generation, ended, claim, running before retrying) stands. Where the record is, Revision and Touched, is taken from the
+// latest that says as much as is known.
 func Fold(t Task, s Seen) (Task, bool) {
 	r := s.Record
 	switch compare(r, &t) {
@@ -24,10 +25,13 @@ func Fold(t Task, s Seen) (Task, bool) {
 	case 0:
 		// By the time, not by the revision: that begins again in a bucket that was lost and made anew.
 		later := s.At.After(t.Touched) || s.At.Equal(t.Touched) && s.Revision > t.Revision
-		if t.State.Ended() || !later {
+		if !later {
 			return t, false
 		}
-		t.Progress, t.Touched, t.Revision = r.Progress, s.At, s.Revision
+		if !t.State.Ended() {
+			t.Progress = r.Progress
+		}
+		t.Touched, t.Revision = s.At, s.Revision
 		return t, true
 	}
 	return Task{

@@ -84,6 +84,18 @@ func (p *Projection) Run(ctx context.Context) {
 // CaughtUp gives a channel that is closed once every stream and bucket has been read to its end.
 func (p *Projection) CaughtUp() <-chan struct{} { return p.caught }
 
+// Read tells how far a stream has been read: the store knows of every message up to sequence, and atEnd says that there were no more
+// then. created is when the stream that is being read was made; it is zero while none is.
+func (p *Projection) Read(name string) (created time.Time, sequence uint64, atEnd bool) {
+	for _, r := range p.readers {
+		if r.stream == name {
+			far := r.reading()
+			return far.created, far.seq, far.atEnd
+		}
+	}
+	return time.Time{}, 0, false
+}
+
 // Pending is how many messages of all streams were still to be read when last heard.
 func (p *Projection) Pending() (n uint64) {
 	for _, r := range p.readers {

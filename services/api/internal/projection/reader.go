@@ -47,6 +47,28 @@ type reader struct {
 	pending atomic.Uint64
 	caught  chan struct{}
 	once    sync.Once
+
+	mu  sync.Mutex
+	far reading
+}
+
+// reading is how far a reader has come in the stream that was made at a time; zero while it does not read.
+type reading struct {
+	created time.Time
+	seq     uint64 // the store knows of everything up to here
+	atEnd   bool   // there was nothing more
+}
+
+func (r *reader) come(to reading) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.far = to
+}
+
+func (r *reader) reading() reading {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.far
 }
 
 func (r *reader) run(ctx context.Context) {
@@ -105,7 +127,11 @@ func (r *reader) read(ctx context.Context, gate <-chan struct{}) error {
 	wg.Go(func() { in.fill(ctx) })
 	defer wg.Wait()
 	defer iter.Stop()
-	if cons.CachedInfo().NumPending == 0 {
+	// What lies before the first message that comes was read before.
+	first := cons.CachedInfo()
+	r.come(reading{created: info.Created, seq: first.Delivered.Stream, atEnd: first.NumPending == 0})
+	defer r.come(reading{})
+	if first.NumPending == 0 {
 		r.atEnd()
 	}
 	return r.follow(ctx, gate, in, info)
@@ -148,11 +174,14 @@ func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, kn
 				return err
 			}
 			read = last.seq
-			if md, err := last.Metadata(); err == nil {
-				r.pending.Store(md.NumPending)
-				if md.NumPending == 0 {
-					r.atEnd()
-				}
+			md, err := last.Metadata()
+			if err != nil {
+				return err
+			}
+			r.come(reading{created: known.Created, seq: read, atEnd: md.NumPending == 0})
+			r.pending.Store(md.NumPending)
+			if md.NumPending == 0 {
+				r.atEnd()
 			}
 		}
 	}
