@@ -11,8 +11,8 @@ import (
 	"handoff/shared/stream"
 )
 
-// addDeadLetter has the relay copy a dead task's event to DEAD.
-func addDeadLetter(v *commit.View, j *job.Job, t *job.Task, data []byte) {
+// AddDeadLetter has the relay copy a dead task's event to DEAD.
+func AddDeadLetter(v *commit.View, j *job.Job, t *job.Task, data []byte) {
 	v.AddEntry(commit.Entry{
 		Stream: stream.Dead, Subject: stream.DeadSubject(t.Service, string(j.Type)),
 		MsgID:  fmt.Sprintf("%s.%s.%d.dead", j.ID, t.Service, t.Generation),

@@ -120,7 +120,7 @@ func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m
 			}
 		}
 		if t.State == event.Dead {
-			addDeadLetter(v, j, t, row.Data)
+			AddDeadLetter(v, j, t, row.Data)
 		}
 	}
 	if env.Type == event.UserCreated {

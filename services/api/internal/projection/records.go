@@ -72,7 +72,7 @@ func (r *records) fold(v *commit.View, j *job.Job, seen job.Seen) error {
 		if err != nil {
 			return err
 		}
-		addDeadLetter(v, j, &next, a.Data)
+		AddDeadLetter(v, j, &next, a.Data)
 	}
 	j, err := v.Edit(j.ID)
 	if err != nil {
