@@ -17,18 +17,11 @@ const (
 	metaStart = "start"
 )
 
-// Identity is who this file is.
-type Identity struct {
-	Store string // the store that it holds, shared with the streams in NATS; empty until it has taken or made one
-	File  string // this file; a copy of it has the same
-	Start uint64 // how often it has been opened; a copy that was put back is behind
-}
-
 // Identity gives who this file is. It is as it was when the file was opened, but for what was committed since.
-func (s *Store) Identity() (id Identity, err error) {
+func (s *Store) Identity() (id commit.Identity, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		meta := bucket(tx, bucketMeta)
-		id = Identity{
+		id = commit.Identity{
 			Store: string(meta.Get([]byte(metaStore))), File: string(meta.Get([]byte(metaFile))), Start: number(meta.Get([]byte(metaStart))),
 		}
 		return nil

@@ -9,7 +9,7 @@ import (
 	"handoff/services/api/internal/commit"
 )
 
-func identity(t *testing.T, s *bolt.Store) bolt.Identity {
+func identity(t *testing.T, s *bolt.Store) commit.Identity {
 	t.Helper()
 	id, err := s.Identity()
 	if err != nil {
@@ -19,7 +19,7 @@ func identity(t *testing.T, s *bolt.Store) bolt.Identity {
 }
 
 // reopened is who a file is once it has been closed and opened again.
-func reopened(t *testing.T, s *bolt.Store, path string) (*bolt.Store, bolt.Identity) {
+func reopened(t *testing.T, s *bolt.Store, path string) (*bolt.Store, commit.Identity) {
 	t.Helper()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
@@ -43,7 +43,7 @@ func TestAFileKeepsItsNameAndCountsItsStarts(t *testing.T) {
 	if err := s.Commit(&commit.Changes{StoreID: "store"}); err != nil {
 		t.Fatal(err)
 	}
-	want := bolt.Identity{Store: "store", File: first.File, Start: 2}
+	want := commit.Identity{Store: "store", File: first.File, Start: 2}
 	s, got := reopened(t, s, path)
 	if got != want {
 		t.Errorf("opened again it is %+v, want %+v", got, want)
