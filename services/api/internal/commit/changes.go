@@ -50,6 +50,7 @@ type Changes struct {
 	Users     []user.User
 	Orphans   []Orphan
 	Adopted   []string             // jobs whose orphans have been joined
+	Dropped   []Orphan             // those of no use any more, unless they have been replaced since
 	Positions map[string]uint64    // by stream: all accepts up to this key are in it
 	Cursors   map[string]time.Time // by stream: read up to this server time; zero for nothing
 	Marks     map[string]Mark      // by stream
@@ -65,7 +66,7 @@ type Changes struct {
 
 func (c *Changes) empty() bool {
 	return len(c.Accepts) == 0 && len(c.Entries) == 0 && len(c.Left) == 0 && len(c.Jobs) == 0 && len(c.Users) == 0 &&
-		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
+		len(c.Orphans) == 0 && len(c.Adopted) == 0 && len(c.Dropped) == 0 && len(c.Positions) == 0 && len(c.Cursors) == 0 &&
 		len(c.Marks) == 0 && len(c.Settled) == 0 && len(c.Pruned) == 0 && len(c.Keyed) == 0 && !c.Met && c.StoreID == "" && c.Start == 0 && !c.Raised
 }
 

@@ -153,6 +153,9 @@ func (v *View) Adopt(jobID string) ([]Orphan, error) {
 	return found, err
 }
 
+// DropOrphan forgets a record whose job will not come, unless it has been replaced since it was read.
+func (v *View) DropOrphan(o Orphan) { v.ch.Dropped = append(v.ch.Dropped, o) }
+
 func (v *View) orphans(jobID string) ([]Orphan, error) {
 	found, err := v.c.store.OrphansOf(jobID)
 	if err != nil {
