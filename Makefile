@@ -1,4 +1,4 @@
-.PHONY: run test race lint tidy compare load e2e ci
+.PHONY: run test race lint tidy compare load e2e chaos ci
 
 run:
 	go run ./cmd/handoff
@@ -16,5 +16,7 @@ load:
 	go run ./bench/accept
 e2e:
 	go test -count=1 ./e2e/...
+chaos:
+	go test -count=1 -v -timeout 0 -run TestChaos ./e2e/chaos -seed $(or $(SEED),1) -rounds $(or $(ROUNDS),200) -faults $(or $(FAULTS),usual)
 ci:
 	.ci/run

@@ -2,7 +2,7 @@
 // and a data directory of its own, talk to them as anybody would, kill them, and start them again. Nothing of a service is imported.
 //
 // Start at requests_test.go, which asks for everything the API has (table_test.go), once of cmd/handoff and once of five
-// processes and a NATS server. Package house builds, starts and kills.
+// processes and a NATS server. Package house builds, starts and kills. Folder chaos holds the chaos suite, which does that at random.
 //
 //	go test ./...                    everything, in about a minute and a half on two cores
 //	go test -short ./...             without what takes long

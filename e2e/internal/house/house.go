@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -26,8 +27,8 @@ type House struct {
 	port int // the last one that was tried
 }
 
-// Build builds every program of the checkout at root. With race they have the race detector in them.
-func Build(ctx context.Context, root string, race bool) (*House, error) {
+// Build builds programs of the checkout at root: those that are named, or every one. With race they have the race detector in them.
+func Build(ctx context.Context, root string, race bool, names ...string) (*House, error) {
 	dir, err := os.MkdirTemp("", "handoff-e2e-")
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the programs: %w", err)
@@ -35,6 +36,9 @@ func Build(ctx context.Context, root string, race bool) (*House, error) {
 	h := &House{dir: dir, starts: make(chan func()), port: firstPort + os.Getpid()%ports}
 	go h.start()
 	all := programs()
+	if len(names) > 0 {
+		all = slices.DeleteFunc(all, func(p program) bool { return !slices.Contains(names, p.name) })
+	}
 	failed := make([]error, len(all))
 	var wg sync.WaitGroup
 	for i, p := range all {

@@ -86,6 +86,9 @@ func (p *Program) Signal(s os.Signal) {
 	}
 }
 
+// PID is the id of the process that was started last.
+func (p *Program) PID() int { return p.cmd.Process.Pid }
+
 // Exit waits until the process has ended and gives its exit code; -1 when a signal ended it.
 func (p *Program) Exit(within time.Duration) int {
 	p.t.Helper()

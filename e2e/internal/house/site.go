@@ -20,6 +20,7 @@ type Site struct {
 	Programs  []*Program
 
 	house  *House
+	env    []string          // of every service that is a process
 	health map[string]string // readyz of each service that is a process
 }
 
@@ -49,15 +50,27 @@ func (h *House) Apart(t testing.TB, env ...string) *Site {
 		t.Fatal(err)
 	}
 	s.Programs = append(s.Programs, h.Program(t, NATSServer, s.Dir))
+	s.env = append([]string{
+		"NATS_URL=" + s.NATSURL, "DATA_DIR=" + s.Dir, storeSize, "ADDR=" + addr, "SAMPLES_URL=http://" + addr, "IMAGE_ALLOW=" + addr,
+	}, env...)
 	for _, name := range Services() {
-		health := h.Addr(t)
-		s.health[name] = "http://" + health + "/readyz"
-		s.Programs = append(s.Programs, h.Program(t, name, s.Dir, append([]string{
-			"NATS_URL=" + s.NATSURL, "HEALTH_ADDR=" + health, "DATA_DIR=" + s.Dir, storeSize,
-			"ADDR=" + addr, "SAMPLES_URL=http://" + addr, "IMAGE_ALLOW=" + addr,
-		}, env...)...))
+		s.Programs = append(s.Programs, s.service(t, name, name))
 	}
 	return s
+}
+
+// Second gives one more process of a service that runs apart, not yet started. It is none of the site's Programs.
+func (s *Site) Second(t testing.TB, name string) *Program {
+	t.Helper()
+	return s.service(t, name, name+" 2")
+}
+
+// service makes a process that Ready knows under its label.
+func (s *Site) service(t testing.TB, name, label string) *Program {
+	t.Helper()
+	health := s.house.Addr(t)
+	s.health[label] = "http://" + health + "/readyz"
+	return s.house.Program(t, name, s.Dir, append([]string{"HEALTH_ADDR=" + health}, s.env...)...)
 }
 
 func (h *House) site(t testing.TB, addr, nats string) *Site {
@@ -99,8 +112,11 @@ func (s *Site) AwaitReady() {
 				s.t.Fatalf("%s has ended by itself with exit code %d", p.Name, p.cmd.ProcessState.ExitCode())
 			}
 		}
-		for name := range s.health {
-			if err := s.Ready(name); err != nil {
+		for _, p := range s.Programs {
+			if s.health[p.Name] == "" {
+				continue
+			}
+			if err := s.Ready(p.Name); err != nil {
 				return err
 			}
 		}

@@ -1,0 +1,107 @@
+//go:build unix
+
+package chaos_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+
+	"handoff/e2e/internal/house"
+	"handoff/e2e/internal/ledger"
+)
+
+var (
+	seed   = flag.Uint64("seed", 1, "what faults, moments and requests are drawn from")
+	rounds = flag.Int("rounds", 0, "how many rounds; 0: until each fault has come once")
+	first  = flag.Int("first", 1, "the round to begin with")
+	faults = flag.String("faults", "usual", "names of faults, joined by commas; usual, or all")
+	limit  = flag.Duration("settle", house.Patience, "how long a round may take to settle")
+	extra  = flag.String("env", "", "more variables for the services, joined by commas")
+	report = flag.String("report", "", "a file for the table")
+)
+
+// life is how many rounds a site goes through before a new one takes its place.
+const life = 20
+
+// Whatever goes wrong, what was accepted is done, and done once but for the windows of docs/delivery.md.
+func TestChaos(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes long; run without -short")
+	}
+	chosen, err := choose(*faults)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := home(t)
+	var env []string
+	if *extra != "" {
+		env = strings.Split(*extra, ",")
+	}
+	var all []ledger.Round
+	var s *scene
+	cards := newDeck(*seed, chosen)
+	for age := 0; more(cards); {
+		r := cards.next()
+		if r.number < *first {
+			continue
+		}
+		if s == nil {
+			s, age = newScene(t, h, env), 0
+		}
+		result, clean := look(t, s, r)
+		all = append(all, result)
+		// A site with something wrong would show it again in every round that follows.
+		if age++; !clean || age == life {
+			s.end()
+			s = nil
+		}
+	}
+	table := ledger.Table(all)
+	t.Logf("seed %d:\n%s", *seed, table)
+	if *report != "" {
+		if err := os.WriteFile(*report, []byte(table), 0o600); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// more reports whether there are rounds left.
+func more(d *deck) bool {
+	if *rounds > 0 {
+		return d.number < *first-1+*rounds
+	}
+	return d.number < *first || len(d.left) > 0
+}
+
+// look plays a round and fails the test for what nothing allows.
+func look(t *testing.T, s *scene, r round) (result ledger.Round, clean bool) {
+	t.Helper()
+	result, clean = s.play(r, *limit), true
+	result.Findings = s.judge()
+	again := func() string { return rerun(r) }
+	for _, f := range result.Findings {
+		if f.Allowed() {
+			s.say("%s, as allowed: %s of job %s (%s): %s, %s", f.Kind, f.Service, f.Job, f.Detail, f.Fault, f.Window)
+			continue
+		}
+		clean = false
+		t.Errorf("round %d: %s: %s of job %s (%s)\n%s", r.number, f.Kind, f.Service, f.Job, f.Detail, again())
+	}
+	for _, w := range s.wrong() {
+		clean = false
+		t.Errorf("round %d: %s\n%s", r.number, w, again())
+	}
+	if result.Accepted == 0 {
+		clean = false
+		t.Errorf("round %d: nothing was accepted, so that it shows nothing", r.number)
+	}
+	return result, clean
+}
+
+// rerun says how to have a round again.
+func rerun(r round) string {
+	return fmt.Sprintf("again: go test ./e2e/chaos -count=1 -v -seed %d -faults %s -first %d -rounds 1", *seed, *faults, r.number)
+}
