@@ -80,16 +80,16 @@ func (e *events) asked(v *commit.View, id string, m *message) (known bool, err e
 	if err != nil {
 		return false, err
 	}
-	only := ""
-	if strings.HasPrefix(m.Subject(), "retry.") {
-		only = stream.AskedBy(m.Subject())[0]
-	}
+	only := askedAgain(m)
 	generation, _ := strconv.Atoi(m.Headers().Get(stream.HeaderGeneration)) // absent is 0
 	for i := range j.Tasks {
 		if only != "" && j.Tasks[i].Service != only {
 			continue
 		}
 		t, news := job.Asked(j.Tasks[i], m.seq, generation)
+		if t.Entry == 0 {
+			t.Entry, news = j.Key, true
+		}
 		if !news {
 			continue
 		}
@@ -99,6 +99,14 @@ func (e *events) asked(v *commit.View, id string, m *message) (known bool, err e
 		j.Tasks[i] = t
 	}
 	return true, nil
+}
+
+// askedAgain names the one service that m asks again; empty when it asks all that its event asks for.
+func askedAgain(m *message) string {
+	if !strings.HasPrefix(m.Subject(), "retry.") {
+		return ""
+	}
+	return stream.AskedBy(m.Subject())[0]
 }
 
 // adopt makes a job of an event that the store does not know: somebody published it by hand, or the store is newer than it.
@@ -111,9 +119,12 @@ func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m
 	j := job.New(env, e.stream, key, services)
 	row := commit.Accept{Key: key, Stream: e.stream, Subject: stream.Subject(env.Type, services), Job: env.ID, Data: m.Data(), Read: true}
 	v.Accept(row, j)
+	only := askedAgain(m)
 	for i := range j.Tasks {
 		t := &j.Tasks[i]
-		t.Message = m.seq
+		if t.Message = m.seq; only != "" && t.Service != only {
+			t.Message, t.Entry = 0, 0 // a message for it may follow, or it has ended
+		}
 		for k := range orphans {
 			if orphans[k].Service == t.Service {
 				*t, _ = job.Fold(*t, orphans[k].Seen)

@@ -142,3 +142,34 @@ func TestManyEventsAreReadOnceEach(t *testing.T) {
 		t.Errorf("the store has %+v (%v), want %d jobs and users", size, err, n)
 	}
 }
+
+// A store that begins anew finds what asks one service again, after the event itself has left.
+func TestOnlyWhomAMessageAsksIsAsked(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p, _ := r.start()
+	data, err := r.userCreated("again", "again@example.com", "mailer", "notifier").Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seq := r.publish("retry.notifier.user.created", data, nats.Header{jetstream.MsgIDHeader: {"again.notifier.7"}})
+	j := r.until("again", func(*job.Job) error { return nil })
+	if m, n := j.Task("mailer"), j.Task("notifier"); !m.Unasked() || n.Unasked() || n.Message != seq {
+		t.Errorf("the tasks are %+v, want only the notifier's asked for", j.Tasks)
+	}
+	seq = r.publish("retry.mailer.user.created", data, nats.Header{jetstream.MsgIDHeader: {"again.mailer.8"}})
+	r.until("again", func(j *job.Job) error {
+		if m := j.Task("mailer"); m.Message != seq || m.Entry != j.Key {
+			return fmt.Errorf("the mailer's task is %+v, want it asked for by %d", m, seq)
+		}
+		return nil
+	})
+	mark, err := r.store.Mark(stream.Users)
+	if err != nil || mark.Highest != seq || mark.Created.IsZero() {
+		t.Errorf("the mark is %+v (%v), want it at %d", mark, err, seq)
+	}
+	made, upTo, _ := p.Read(stream.Users)
+	if !made.Equal(mark.Created) || upTo != seq {
+		t.Errorf("read to %d of the stream made at %v, want %d", upTo, made, seq)
+	}
+}

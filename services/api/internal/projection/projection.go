@@ -22,10 +22,10 @@ type Writer interface {
 	Do(f func(*commit.View) error) error
 }
 
-// A Gate is closed from every connect until the streams have been looked after.
+// A Gate before each stream is closed from every connect until the stream has been looked after.
 type Gate interface {
-	// Passed reports whether the gate is open, and gives a channel that is closed when that changes.
-	Passed() (bool, <-chan struct{})
+	// Reads reports whether a stream may be read, and gives a channel that is closed when that changes.
+	Reads(stream string) (bool, <-chan struct{})
 	// Check asks for the streams to be looked after soon.
 	Check()
 }
@@ -87,13 +87,29 @@ func (p *Projection) CaughtUp() <-chan struct{} { return p.caught }
 // Read tells how far a stream has been read: the store knows of every message up to sequence, and atEnd says that there were no more
 // then. created is when the stream that is being read was made; it is zero while none is.
 func (p *Projection) Read(name string) (created time.Time, sequence uint64, atEnd bool) {
+	r := p.reader(name)
+	if r == nil {
+		return time.Time{}, 0, false
+	}
+	far := r.reading()
+	return far.created, far.seq, far.atEnd
+}
+
+// Standstill returns once what was read of a stream has been written, and nothing more will be. The stream's gate must be closed.
+func (p *Projection) Standstill(name string) {
+	if r := p.reader(name); r != nil {
+		r.busy.Lock()
+		r.busy.Unlock() //nolint:staticcheck // to have held it is what is wanted
+	}
+}
+
+func (p *Projection) reader(name string) *reader {
 	for _, r := range p.readers {
 		if r.stream == name {
-			far := r.reading()
-			return far.created, far.seq, far.atEnd
+			return r
 		}
 	}
-	return time.Time{}, 0, false
+	return nil
 }
 
 // Pending is how many messages of all streams were still to be read when last heard.

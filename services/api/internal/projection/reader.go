@@ -47,6 +47,7 @@ type reader struct {
 	pending atomic.Uint64
 	caught  chan struct{}
 	once    sync.Once
+	busy    sync.Mutex // held while the gate may be open for what is read
 
 	mu  sync.Mutex
 	far reading
@@ -74,7 +75,8 @@ func (r *reader) reading() reading {
 func (r *reader) run(ctx context.Context) {
 	var pause time.Duration
 	for ctx.Err() == nil {
-		open, changed := r.gate.Passed()
+		began := time.Now()
+		open, changed, err := r.pass(ctx)
 		if !open {
 			select {
 			case <-changed:
@@ -82,8 +84,6 @@ func (r *reader) run(ctx context.Context) {
 			}
 			continue
 		}
-		began := time.Now()
-		err := r.read(ctx, changed)
 		if err == nil || ctx.Err() != nil {
 			continue
 		}
@@ -99,6 +99,16 @@ func (r *reader) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// pass reads for as long as the gate is open and nothing is amiss.
+func (r *reader) pass(ctx context.Context) (open bool, changed <-chan struct{}, err error) {
+	r.busy.Lock()
+	defer r.busy.Unlock()
+	if open, changed = r.gate.Reads(r.stream); !open {
+		return false, changed, nil
+	}
+	return true, changed, r.read(ctx, changed)
 }
 
 // read reads until the gate changes (nil), or something is amiss.
@@ -134,15 +144,20 @@ func (r *reader) read(ctx context.Context, gate <-chan struct{}) error {
 	if first.NumPending == 0 {
 		r.atEnd()
 	}
-	return r.follow(ctx, gate, in, info)
+	return r.follow(ctx, gate, in, info, cons)
 }
 
 // follow applies what comes, and looks from time to time whether the stream is still the one that it was.
-func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, known *jetstream.StreamInfo) error {
+func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, known *jetstream.StreamInfo, cons jetstream.Consumer) error {
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	var read uint64
 	for {
+		select { // before what else there is
+		case <-gate:
+			return nil
+		default:
+		}
 		select {
 		case <-gate:
 			return nil
@@ -157,6 +172,7 @@ func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, kn
 			if !now.Created.Equal(known.Created) || now.State.LastSeq < read {
 				return fmt.Errorf("stream %s is not the one that was read", r.stream)
 			}
+			r.recount(ctx, cons)
 		case m, ok := <-in.msgs:
 			if !ok {
 				return in.err
@@ -168,7 +184,7 @@ func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, kn
 					return err
 				}
 				v.SetCursor(r.stream, last.at)
-				return nil
+				return v.RaiseMark(r.stream, known.Created, last.seq)
 			})
 			if err != nil {
 				return err
@@ -184,6 +200,19 @@ func (r *reader) follow(ctx context.Context, gate <-chan struct{}, in *inbox, kn
 				r.atEnd()
 			}
 		}
+	}
+}
+
+// recount notes that the end has been reached where the last messages were taken away unread.
+func (r *reader) recount(ctx context.Context, cons jetstream.Consumer) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	far := r.reading()
+	info, err := cons.Info(ctx)
+	if err == nil && info.NumPending == 0 && info.Delivered.Stream <= far.seq && !far.atEnd {
+		far.atEnd = true
+		r.come(far)
+		r.atEnd()
 	}
 }
 

@@ -30,25 +30,18 @@ type Reconciler struct {
 
 	mu      sync.Mutex
 	open    bool
-	epoch   uint64        // of the connection that the gate was opened for
-	changed chan struct{} // closed when the gate opens or closes
-	waiting error         // why it is closed
+	epoch   uint64                   // of the connection that the gates were opened for
+	held    map[string]bool          // gates that are closed whatever else is well
+	changed map[string]chan struct{} // by gate: closed when it opens or closes
+	waiting error                    // why all are closed
 }
 
-// New makes a reconciler of what cfg describes. The gate is closed.
+// New makes a reconciler of what cfg describes. The gates are closed.
 func New(nc *nats.Conn, js jetstream.JetStream, cfg stream.Config, log *slog.Logger) *Reconciler {
 	return &Reconciler{
-		nc: nc, js: js, cfg: cfg, log: log, asks: make(chan struct{}, 1), changed: make(chan struct{}),
+		nc: nc, js: js, cfg: cfg, log: log, asks: make(chan struct{}, 1), held: map[string]bool{}, changed: map[string]chan struct{}{},
 		waiting: errors.New("NATS has not been looked at yet"),
 	}
-}
-
-// Passed reports whether NATS has been looked after since the last connect, and gives a channel that is closed when that
-// changes.
-func (r *Reconciler) Passed() (bool, <-chan struct{}) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.open && r.epoch == r.nc.Stats().Reconnects, r.changed
 }
 
 // Err says what is in the way; nil when NATS has been looked after.
@@ -84,7 +77,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 		case <-ctx.Done():
 		case <-timer.C:
 		case <-status:
-			if open, _ := r.Passed(); !open || !r.nc.IsConnected() { // else it is of the connect that was looked after
+			if !r.passed() || !r.nc.IsConnected() { // else it is of the connect that was looked after
 				r.close(errors.New("no connection to NATS"))
 			}
 		case <-r.asks:
@@ -127,31 +120,4 @@ func (r *Reconciler) say(err error) {
 	if !same {
 		r.log.Warn("Streams are not as they should be", "error", err)
 	}
-}
-
-func (r *Reconciler) close(why error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.waiting = why
-	if r.open {
-		r.open = false
-		r.change()
-	}
-}
-
-func (r *Reconciler) pass(epoch uint64) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.waiting = nil
-	if r.open && r.epoch == epoch {
-		return
-	}
-	r.open, r.epoch = true, epoch
-	r.change()
-	r.log.Info("Streams, buckets and consumers are in place")
-}
-
-func (r *Reconciler) change() {
-	close(r.changed)
-	r.changed = make(chan struct{})
 }

@@ -38,7 +38,7 @@ func await(t *testing.T, r *reconcile.Reconciler, open bool) {
 	t.Helper()
 	deadline := time.After(30 * time.Second)
 	for {
-		is, changed := r.Passed()
+		is, changed := r.Passed(stream.Users)
 		if is == open {
 			return
 		}
@@ -110,7 +110,7 @@ func TestWhatIsInTheWayIsSaid(t *testing.T) {
 		}
 		<-time.After(20 * time.Millisecond)
 	}
-	if open, _ := r.Passed(); open {
+	if open, _ := r.Passed(stream.Users); open {
 		t.Error("the gate is open")
 	}
 }

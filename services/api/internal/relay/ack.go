@@ -1,12 +1,35 @@
 package relay
 
 import (
+	"errors"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
 	"handoff/shared/event"
+	"handoff/shared/stream"
 )
 
 const contentType = event.ContentType
+
+// errLost is why a lane stands still that has seen its stream come to less than it had been.
+var errLost = errors.New("the stream has lost messages")
+
+// acked notes the server's answer. A new message below what the stream was known to hold when it was sent proves that the stream has
+// lost what was there. The mark as it is now would prove nothing: answers to others may have come between.
+func (l *lane) acked(m *message, ack *jetstream.PubAck) {
+	m.seq, m.done = ack.Sequence, true
+	if l.stream == stream.Dead {
+		return // nothing depends on it
+	}
+	if !ack.Duplicate && ack.Sequence <= m.mark {
+		l.lost = true
+	}
+	l.mark = max(l.mark, ack.Sequence)
+}
 
 // collect takes what is done off the front of the window and has it noted in the store: which message addresses which job, which
 // entries have left, and the position. What is done behind something that is not waits there.
@@ -31,8 +54,11 @@ func (l *lane) collect() {
 		}
 		m.data, m.ack = nil, nil // it may be a while until the note is written
 	}
-	position := l.position
-	l.writer.Later(func(v *commit.View) { note(v, l.stream, position, done) })
+	position, mark := l.position, l.mark
+	if l.lost || l.stream == stream.Dead {
+		mark = 0
+	}
+	l.writer.Later(func(v *commit.View) { note(v, l.stream, position, mark, done) })
 }
 
 // poll notes the answers that have come behind the first message of the window.
@@ -44,47 +70,65 @@ func (l *lane) poll() {
 		}
 		select {
 		case ack := <-m.ack.Ok():
-			m.seq, m.done = ack.Sequence, true
+			l.acked(m, ack)
 		default:
 			return // answers come in order
 		}
 	}
 }
 
-func note(v *commit.View, stream string, position uint64, done []message) {
-	v.SetPosition(stream, position)
+func note(v *commit.View, name string, position, mark uint64, done []message) {
+	v.SetPosition(name, position)
+	if mark > 0 {
+		_ = v.RaiseMark(name, time.Time{}, mark) // a mark that stays too low proves less, and nothing wrong
+	}
 	for i := range done {
 		m := &done[i]
-		switch {
-		case m.entry:
+		if m.entry {
 			v.LeaveEntry(m.key)
-		case m.seq != 0:
-			addressed(v, m.job, m.seq)
+		}
+		if m.seq != 0 && name != stream.Dead {
+			addressed(v, m)
 		}
 	}
 }
 
-// addressed notes that every task of a job is asked for by the message with sequence seq.
-func addressed(v *commit.View, id string, seq uint64) {
-	j, err := v.Job(id)
-	if err != nil || !needs(j, seq) {
+// addressed notes that a message asks for every task of its job, or for one if it is an entry that does.
+func addressed(v *commit.View, m *message) {
+	j, err := v.Job(m.job)
+	if err != nil || !needs(j, m) {
 		return // a job that has left needs no note
 	}
-	if j, err = v.Edit(id); err != nil {
+	if j, err = v.Edit(m.job); err != nil {
 		return
 	}
 	for i := range j.Tasks {
-		j.Tasks[i].Message = max(j.Tasks[i].Message, seq)
+		if m.asks(&j.Tasks[i]) {
+			j.Tasks[i].Message = max(j.Tasks[i].Message, m.seq)
+		}
 	}
 }
 
-func needs(j *job.Job, seq uint64) bool {
+func needs(j *job.Job, m *message) bool {
 	for i := range j.Tasks {
-		if j.Tasks[i].Message < seq {
+		if m.asks(&j.Tasks[i]) && j.Tasks[i].Message < m.seq {
 			return true
 		}
 	}
 	return false
+}
+
+// asks reports whether the message is for a task of its job.
+func (m *message) asks(t *job.Task) bool { return !m.entry || m.service() == t.Service }
+
+// service is the one that an entry asks again; empty for an entry that asks nobody.
+func (m *message) service() string {
+	rest, ok := strings.CutPrefix(m.subject, "retry.")
+	if !m.entry || !ok {
+		return ""
+	}
+	service, _, _ := strings.Cut(rest, ".")
+	return service
 }
 
 // drain waits for everything on its way, so that what has come through is not sent again, and gives err back.
@@ -96,7 +140,7 @@ func (l *lane) drain(err error) error {
 		}
 		select { // ends: an answer that does not come is a timeout
 		case ack := <-m.ack.Ok():
-			m.seq, m.done = ack.Sequence, true
+			l.acked(m, ack)
 		case <-m.ack.Err(): //nolint:errcheck // it is sent again, and then says so itself
 		}
 		m.ack = nil

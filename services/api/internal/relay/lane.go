@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -27,6 +28,7 @@ type message struct {
 	data    []byte
 	done    bool // nothing is left to do for it
 	ack     jetstream.PubAckFuture
+	mark    uint64 // the stream's highest sequence known when it was sent
 	seq     uint64
 }
 
@@ -50,6 +52,7 @@ type lane struct {
 	wake   chan struct{}
 
 	waiting, bytes atomic.Int64
+	pumping        sync.Mutex // held while the gate may be open for what is published
 
 	mu         sync.Mutex
 	entries    []message
@@ -63,6 +66,8 @@ type lane struct {
 	windowBytes int
 	taken       uint64 // highest key of an accept taken into the window
 	position    uint64 // highest key of an accept that has left it
+	mark        uint64 // highest sequence known
+	lost        bool   // an answer has shown that the stream ends below the mark
 	pause       time.Duration
 }
 
@@ -86,8 +91,9 @@ func (l *lane) resume() error {
 }
 
 func (l *lane) run(ctx context.Context) {
+	var passed <-chan struct{} // the opening of the gate that the window was sent through
 	for ctx.Err() == nil {
-		open, changed := l.gate.Passed()
+		open, changed, err := l.pass(ctx, &passed)
 		if !open {
 			select {
 			case <-changed:
@@ -95,11 +101,13 @@ func (l *lane) run(ctx context.Context) {
 			}
 			continue
 		}
-		err := l.pump(ctx, changed)
 		if err == nil {
 			continue
 		}
 		l.say(err.Error())
+		if errors.Is(err, errLost) || errors.Is(err, jetstream.ErrNoStreamResponse) {
+			l.gate.Lost(l.stream)
+		}
 		l.pause = min(max(2*l.pause, minPause), l.limits.MaxPause)
 		select {
 		case <-time.After(l.pause):
@@ -107,6 +115,22 @@ func (l *lane) run(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}
+}
+
+// pass publishes for as long as the gate is open and nothing fails.
+func (l *lane) pass(ctx context.Context, passed *<-chan struct{}) (open bool, changed <-chan struct{}, err error) {
+	l.pumping.Lock()
+	defer l.pumping.Unlock()
+	if open, changed = l.gate.Passed(l.stream); !open {
+		return false, changed, nil
+	}
+	if *passed != changed {
+		if err := l.rewind(); err != nil {
+			return true, changed, err
+		}
+		*passed = changed
+	}
+	return true, changed, l.pump(ctx, changed)
 }
 
 // say logs what is amiss once, and once that it is over.
@@ -126,6 +150,9 @@ func (l *lane) say(trouble string) {
 
 // pump publishes until something fails, the gate closes or ctx ends; then it waits for what is on its way.
 func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
+	if l.lost { // and the gate is open all the same: whoever keeps it has nothing to put back
+		l.lost, l.mark = false, 0
+	}
 	err := l.resend()
 	for err == nil {
 		if err = l.fill(); err != nil {
@@ -148,8 +175,11 @@ func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
 		}
 		select {
 		case ack := <-head.ack.Ok():
-			head.seq, head.done = ack.Sequence, true
+			l.acked(head, ack)
 			l.collect()
+			if l.lost {
+				return l.drain(errLost)
+			}
 			l.pause = 0
 			l.say("")
 		case err = <-head.ack.Err():
@@ -196,6 +226,7 @@ func (l *lane) send(msgs []message) error {
 		if m.done || m.ack != nil {
 			continue
 		}
+		m.mark = l.mark
 		out := nats.NewMsg(m.subject)
 		out.Data = m.data
 		out.Header.Set(jetstream.MsgIDHeader, m.id)

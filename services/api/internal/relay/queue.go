@@ -2,8 +2,10 @@ package relay
 
 import (
 	"errors"
+	"strconv"
 
 	"handoff/services/api/internal/job"
+	"handoff/shared/stream"
 )
 
 // push takes an accept that has been committed. What the queue has no room for is read from the store when its turn comes.
@@ -40,13 +42,10 @@ func (l *lane) nudge() {
 
 // next takes messages that have not been sent yet: entries, up to room, or else accepts, up to forAccepts.
 func (l *lane) next(room, forAccepts int) ([]message, error) {
-	l.mu.Lock()
-	if k := min(room, len(l.entries)); k > 0 {
-		var batch []message
-		batch, l.entries = cut(l.entries, k)
-		l.mu.Unlock()
-		return batch, nil
+	if batch, err := l.nextEntries(min(room, 256)); len(batch) > 0 || err != nil {
+		return batch, err
 	}
+	l.mu.Lock()
 	if len(l.queue) > 0 && forAccepts > 0 {
 		k, size := 0, 0
 		for k < min(forAccepts, len(l.queue)) && size <= l.limits.WindowBytes/2 {
@@ -66,6 +65,76 @@ func (l *lane) next(room, forAccepts int) ([]message, error) {
 		return nil, nil
 	}
 	return l.catchUp(forAccepts)
+}
+
+// nextEntries takes up to k entries, with what they publish. Those that cannot be read stay.
+func (l *lane) nextEntries(k int) ([]message, error) {
+	l.mu.Lock()
+	k = min(k, len(l.entries))
+	batch := append([]message(nil), l.entries[:k]...) // others only add behind
+	l.mu.Unlock()
+	for i := range batch {
+		if err := l.prepare(&batch[i]); err != nil {
+			return nil, err
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	_, l.entries = cut(l.entries, k)
+	return batch, nil
+}
+
+// prepare gives an entry that asks for a task again the job's event, unless nobody needs that any more: the job has left, or its
+// task has ended, is at a higher generation, or has a newer entry.
+func (l *lane) prepare(m *message) error {
+	service := m.service()
+	if service == "" {
+		return nil
+	}
+	j, err := l.store.Job(m.job)
+	if errors.Is(err, job.ErrNotFound) {
+		m.done = true
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	generation, _ := strconv.Atoi(m.header[stream.HeaderGeneration]) // absent is 0
+	t := j.Task(service)
+	if t == nil || t.Generation > generation || t.Entry > m.key || t.State.Ended() && t.Generation == generation {
+		m.done = true
+		return nil
+	}
+	if len(m.data) > 0 {
+		return nil
+	}
+	a, err := l.store.Accepted(j.Stream, j.Key)
+	m.data = a.Data
+	return err
+}
+
+// rewind begins anew behind the position: what had been answered may have been lost, and what was to be skipped may be needed. The
+// mark is the store's, which reconcile has lowered if the stream has lost messages.
+func (l *lane) rewind() error {
+	mark, err := l.store.Mark(l.stream)
+	if err != nil {
+		return err
+	}
+	l.mark, l.lost = mark.Highest, false
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var again []message
+	for i := range l.window {
+		if m := l.window[i]; m.entry {
+			m.done, m.ack, m.seq = false, nil, 0
+			again = append(again, m)
+		}
+	}
+	l.entries = append(again, l.entries...)
+	l.window, l.windowBytes, l.taken = nil, 0, l.position
+	clear(l.queue)
+	l.queue, l.queueBytes, l.behind = nil, 0, true
+	return nil
 }
 
 // cut splits the first k off s, which keeps nothing of them.

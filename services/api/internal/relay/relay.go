@@ -41,6 +41,8 @@ type Store interface {
 	Log(stream string, after uint64, limit int) ([]commit.Accept, error)
 	LogSize(stream string, after uint64) (count, bytes int64, err error)
 	Entries(stream string) ([]commit.Entry, error)
+	Accepted(stream string, key uint64) (commit.Accept, error)
+	Mark(stream string) (commit.Mark, error)
 	Job(id string) (*job.Job, error)
 }
 
@@ -49,10 +51,12 @@ type Writer interface {
 	Later(f func(*commit.View))
 }
 
-// A Gate is closed from every connect until the streams have been looked after.
+// A Gate before each stream is closed from every connect until the stream has been looked after, and while it is put back.
 type Gate interface {
-	// Passed reports whether the gate is open, and gives a channel that is closed when that changes.
-	Passed() (bool, <-chan struct{})
+	// Passed reports whether a stream may be published to, and gives a channel that is closed when that changes.
+	Passed(stream string) (bool, <-chan struct{})
+	// Lost says that a stream has lost messages. Its gate is closed until they have been put back.
+	Lost(stream string)
 }
 
 // Relay publishes the log. Make it with [New], tell the committer of [Relay.Committed], and [Relay.Run] it.
@@ -104,6 +108,15 @@ func (r *Relay) Run(ctx context.Context) {
 		wg.Go(func() { l.run(ctx) })
 	}
 	wg.Wait()
+}
+
+// Standstill returns once nothing is on its way to a stream any more, and all answers have been handed to the writer. The stream's
+// gate must be closed; it takes no longer than an answer may take.
+func (r *Relay) Standstill(name string) {
+	if l := r.lanes[name]; l != nil {
+		l.pumping.Lock()
+		l.pumping.Unlock() //nolint:staticcheck // to have held it is what is wanted
+	}
 }
 
 // Full says why no more should be accepted for a stream; empty when more may be.

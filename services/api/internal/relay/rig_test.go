@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -26,9 +27,12 @@ type gate struct {
 	mu      sync.Mutex
 	open    bool
 	changed chan struct{}
+	losses  atomic.Int64 // how often it was told of one
 }
 
-func (g *gate) Passed() (bool, <-chan struct{}) {
+func (g *gate) Lost(string) { g.losses.Add(1) }
+
+func (g *gate) Passed(string) (bool, <-chan struct{}) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.open, g.changed
