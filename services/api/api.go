@@ -41,7 +41,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		return daemon.BadConfig(err)
 	}
 	defer func() { _ = store.Close() }() // everything has been written with an fsync
-	emails, lastKey, met, err := load(store)
+	emails, keys, lastKey, met, err := load(store)
 	if err != nil {
 		return err
 	}
@@ -57,12 +57,12 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 
 	var out *relay.Relay
 	waits := watch.New(store)
-	writer := commit.New(store, lastKey, func(c *commit.Changes) { out.Committed(c) }, waits.Committed)
+	writer := commit.New(store, lastKey, func(c *commit.Changes) { out.Committed(c) }, keys.Committed, waits.Committed)
 	keeper := reconcile.New(p.NATS, js, streams, p.Log)
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	in := accept.New(writer, out, emails, time.Now)
+	in := accept.New(writer, out, emails, keys, time.Now)
 	back := projection.New(store, writer, keeper, emails, js, p.Log)
 	meeting := reconcile.NewMeeting(met, back.CaughtUp(), writer, in, keeper)
 	report := health.Sources{
@@ -84,15 +84,16 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	return errors.Join(err, working.stop(), writing.stop())
 }
 
-// load reads what is kept in memory: which addresses are taken, the highest log key, and whether store and NATS have met.
-func load(store *bolt.Store) (emails *accept.Emails, lastKey uint64, met bool, err error) {
-	emails = accept.NewEmails()
-	if err = store.EachUser(emails.Load); err != nil {
-		return nil, 0, false, err
+// load reads what is kept in memory: which addresses are taken, which requests may come again, the highest log key, and whether
+// store and NATS have met.
+func load(store *bolt.Store) (emails *accept.Emails, keys *accept.Keys, lastKey uint64, met bool, err error) {
+	emails, keys = accept.NewEmails(), accept.NewKeys()
+	if err = errors.Join(store.EachUser(emails.Load), store.EachKeyed(keys.Load)); err != nil {
+		return nil, nil, 0, false, err
 	}
 	if lastKey, err = store.LastKey(); err != nil {
-		return nil, 0, false, err
+		return nil, nil, 0, false, err
 	}
 	met, err = store.Met()
-	return emails, lastKey, met, err
+	return emails, keys, lastKey, met, err
 }

@@ -32,21 +32,25 @@ type Accepter struct {
 	writer  Writer
 	backlog Backlog
 	emails  *Emails
+	keys    *Keys
+	flights flights
 	now     func() time.Time
 	met     atomic.Bool
 }
 
-// New makes an accepter. emails must hold every user in the store. It refuses everything until [Accepter.Open].
-func New(w Writer, b Backlog, emails *Emails, now func() time.Time) *Accepter {
-	return &Accepter{writer: w, backlog: b, emails: emails, now: now}
+// New makes an accepter. emails must hold every user in the store, and keys every request that came with an Idempotency-Key; the
+// writer must tell keys of what it has written. It refuses everything until [Accepter.Open].
+func New(w Writer, b Backlog, emails *Emails, keys *Keys, now func() time.Time) *Accepter {
+	return &Accepter{writer: w, backlog: b, emails: emails, keys: keys, flights: flights{hashes: map[commit.Sum]struct{}{}}, now: now}
 }
 
 // Open lets accepts in: the store and its NATS have met, so that what either knew is known.
 func (a *Accepter) Open() { a.met.Store(true) }
 
-// Register accepts a new user and the job that follows from it; notify asks for a notice beside the welcome mail. The error is
-// [user.ErrTaken] when the address is registered, or one of this package.
-func (a *Accepter) Register(_ context.Context, email, username string, notify bool) (user.User, error) {
+// Register accepts a new user and the job that follows from it; notify asks for a notice beside the welcome mail. The same request
+// with the same key gives the user that it made before. The error is [user.ErrTaken] when the address is registered, or one of
+// this package.
+func (a *Accepter) Register(_ context.Context, key Key, email, username string, notify bool) (user.User, error) {
 	now := a.now().UTC()
 	ids, err := newIDs(2)
 	if err != nil {
@@ -57,48 +61,74 @@ func (a *Accepter) Register(_ context.Context, email, username string, notify bo
 	if notify {
 		services = append(services, "notifier")
 	}
-	p, err := a.prepare(u.JobID, now, event.UserCreatedData{UserID: u.ID, Email: email, Username: username}, services)
+	p, err := a.prepare(u.JobID, now, key, event.UserCreatedData{UserID: u.ID, Email: email, Username: username}, services)
 	if err != nil {
 		return user.User{}, err
 	}
-	err = a.writer.Do(func(v *commit.View) error {
-		taken, err := a.emails.Taken(v, email)
+	err = a.write(key, func(v *commit.View) error {
+		before, err := a.earlier(v, key, now)
 		if err != nil {
 			return err
 		}
-		if taken {
+		owner, taken, err := a.emails.owner(v, email)
+		switch {
+		case err != nil:
+			return err
+		case taken && before != nil && owner.JobID == before.ID:
+			u = owner
+			return nil
+		case taken:
 			return user.ErrTaken
 		}
-		u.Key = p.write(v).Key
+		j, err := p.write(v)
+		if err != nil {
+			return err
+		}
+		u.Key = j.Key
 		v.AddUser(u)
 		a.emails.Add(v, email, u.Key)
 		return nil
 	})
 	if err != nil {
-		return user.User{}, explain(err)
+		return user.User{}, err
 	}
 	return u, nil
 }
 
-// Request accepts a job for an event with payload p, for whoever does such work.
-func (a *Accepter) Request(_ context.Context, p event.Payload) (*job.Job, error) {
+// Request accepts a job for an event with payload p, for whoever does such work. The same request with the same key gives the job that
+// it made before, as it stands now.
+func (a *Accepter) Request(_ context.Context, key Key, p event.Payload) (*job.Job, error) {
 	ids, err := newIDs(1)
 	if err != nil {
 		return nil, err
 	}
-	prepared, err := a.prepare(ids[0], a.now().UTC(), p, stream.AskedBy(string(p.EventType())))
+	now := a.now().UTC()
+	prepared, err := a.prepare(ids[0], now, key, p, stream.AskedBy(string(p.EventType())))
 	if err != nil {
 		return nil, err
 	}
 	var j *job.Job
-	err = a.writer.Do(func(v *commit.View) error {
-		j = prepared.write(v)
-		return nil
+	err = a.write(key, func(v *commit.View) error {
+		if j, err = a.earlier(v, key, now); j == nil && err == nil {
+			j, err = prepared.write(v)
+		}
+		return err
 	})
 	if err != nil {
-		return nil, explain(err)
+		return nil, err
 	}
 	return j, nil
+}
+
+// write runs f in the store's next transaction, unless another request with the key is under way.
+func (a *Accepter) write(key Key, f func(*commit.View) error) error {
+	if !key.none() {
+		if !a.flights.begin(key) {
+			return ErrInFlight
+		}
+		defer a.flights.end(key)
+	}
+	return explain(a.writer.Do(f))
 }
 
 // prepared is an accept before it has its place in the log.
@@ -106,21 +136,28 @@ type prepared struct {
 	env      *event.Envelope
 	services []string
 	row      commit.Accept
+	full     error // why it may not be added to the log; it may still be known from before
 }
 
-// prepare does outside the transaction all that can be done there.
-func (a *Accepter) prepare(id string, now time.Time, p event.Payload, services []string) (*prepared, error) {
+// prepare does outside the transaction all that can be done there. Only the transaction can tell whether a request with a key is known,
+// and so gets an answer while nothing new is accepted.
+func (a *Accepter) prepare(id string, now time.Time, key Key, p event.Payload, services []string) (*prepared, error) {
 	name := stream.ForType(p.EventType())
 	if !a.met.Load() {
 		return nil, &UnavailableError{Reason: "the store has not met its NATS yet", RetryAfter: time.Second}
 	}
 	if why := a.backlog.Full(name); why != "" {
-		return nil, &UnavailableError{Reason: why, RetryAfter: 5 * time.Second}
+		full := &UnavailableError{Reason: why, RetryAfter: 5 * time.Second}
+		if key.none() {
+			return nil, full
+		}
+		return &prepared{full: full}, nil
 	}
 	env, err := event.New(id, now, p, services...)
 	if err != nil {
 		return nil, err
 	}
+	key.sign(env)
 	data, err := env.Encode()
 	if err != nil {
 		return nil, err
@@ -133,12 +170,16 @@ func (a *Accepter) prepare(id string, now time.Time, p event.Payload, services [
 	}}, nil
 }
 
-func (p *prepared) write(v *commit.View) *job.Job {
+func (p *prepared) write(v *commit.View) (*job.Job, error) {
+	if p.full != nil {
+		return nil, p.full
+	}
 	row := p.row
 	row.Key = v.NextKey()
 	j := job.New(p.env, row.Stream, row.Key, p.services)
 	v.Accept(row, j)
-	return j
+	v.AddKeyed(p.env, j.Key, p.env.Time)
+	return j, nil
 }
 
 func newIDs(n int) ([]string, error) {

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -36,27 +37,46 @@ type backlog map[string]string
 
 func (b backlog) Full(name string) string { return b[name] }
 
+// clock is the time, and as much later as a test wants.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
 type rig struct {
 	*accept.Accepter
 	store  *faulty
 	emails *accept.Emails
+	keys   *accept.Keys
+	clock  *clock
+	writer *commit.Committer
+	path   string
 	full   backlog
 	stop   func()
 }
 
 func newRig(t testing.TB, emails *accept.Emails) *rig {
 	t.Helper()
-	store, err := bolt.Open(filepath.Join(t.TempDir(), "api.db"))
+	return rigAt(t, filepath.Join(t.TempDir(), "api.db"), emails, accept.NewKeys())
+}
+
+// rigAt is an accepter over the file at path; emails and keys are filled from it, as the api does when it starts.
+func rigAt(t testing.TB, path string, emails *accept.Emails, keys *accept.Keys) *rig {
+	t.Helper()
+	store, err := bolt.Open(path)
 	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(store.EachUser(emails.Load), store.EachKeyed(keys.Load)); err != nil {
 		t.Fatal(err)
 	}
 	last, err := store.LastKey()
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{store: &faulty{Store: store}, emails: emails, full: backlog{}}
-	c := commit.New(r.store, last)
-	r.Accepter = accept.New(c, r.full, emails, time.Now)
+	r := &rig{store: &faulty{Store: store}, emails: emails, keys: keys, clock: &clock{}, path: path, full: backlog{}}
+	r.writer = commit.New(r.store, last, keys.Committed)
+	c := r.writer
+	r.Accepter = accept.New(c, r.full, emails, keys, r.clock.now)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() {
@@ -67,11 +87,9 @@ func newRig(t testing.TB, emails *accept.Emails) *rig {
 	r.stop = sync.OnceFunc(func() {
 		cancel()
 		running.Wait()
-	})
-	t.Cleanup(func() {
-		r.stop()
 		_ = store.Close()
 	})
+	t.Cleanup(r.stop)
 	return r
 }
 
@@ -90,7 +108,7 @@ func TestRegisterKeepsUserJobAndEvent(t *testing.T) {
 		tasks   string
 	}{{false, "user.created", "mailer"}, {true, "user.created.notify", "mailer,notifier"}} {
 		r := opened(t)
-		u, err := r.Register(t.Context(), "A@Example.org", "a", c.notify)
+		u, err := r.Register(t.Context(), accept.Key{}, "A@Example.org", "a", c.notify)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +141,7 @@ func TestRequestKeepsJobAndEvent(t *testing.T) {
 	for _, p := range []event.Payload{
 		event.TaskRequestedData{DurationMS: 5}, event.ImageRequestedData{ImageURL: "https://example.org/a.jpg", Operations: []event.Operation{{Name: "resize"}}},
 	} {
-		j, err := r.Request(t.Context(), p)
+		j, err := r.Request(t.Context(), accept.Key{}, p)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -142,11 +160,11 @@ func TestTooLarge(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
 	big := event.ImageRequestedData{ImageURL: strings.Repeat("x", event.MaxEvent), Operations: []event.Operation{{Name: "resize"}}}
-	if _, err := r.Request(t.Context(), big); !errors.Is(err, accept.ErrTooLarge) {
+	if _, err := r.Request(t.Context(), accept.Key{}, big); !errors.Is(err, accept.ErrTooLarge) {
 		t.Errorf("got %v, want ErrTooLarge", err)
 	}
 	big.ImageURL = big.ImageURL[:event.MaxEvent-1000]
-	if _, err := r.Request(t.Context(), big); err != nil {
+	if _, err := r.Request(t.Context(), accept.Key{}, big); err != nil {
 		t.Errorf("just below: %v", err)
 	}
 }
@@ -162,12 +180,12 @@ func unavailable(t *testing.T, what string, err error) {
 func TestUnavailableUntilOpened(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, accept.NewEmails())
-	_, err := r.Register(t.Context(), "a@example.org", "a", false)
+	_, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
 	unavailable(t, "register", err)
-	_, err = r.Request(t.Context(), event.TaskRequestedData{})
+	_, err = r.Request(t.Context(), accept.Key{}, event.TaskRequestedData{})
 	unavailable(t, "request", err)
 	r.Open()
-	if _, err := r.Register(t.Context(), "a@example.org", "a", false); err != nil {
+	if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); err != nil {
 		t.Errorf("once opened: %v", err)
 	}
 }
@@ -176,9 +194,9 @@ func TestABacklogHoldsUpItsOwnDomainOnly(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
 	r.full[stream.Users] = "too much is waiting"
-	_, err := r.Register(t.Context(), "a@example.org", "a", false)
+	_, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
 	unavailable(t, "the domain that is full", err)
-	if _, err := r.Request(t.Context(), event.TaskRequestedData{}); err != nil {
+	if _, err := r.Request(t.Context(), accept.Key{}, event.TaskRequestedData{}); err != nil {
 		t.Errorf("another domain: %v", err)
 	}
 }
@@ -187,6 +205,6 @@ func TestUnavailableOnceStopped(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
 	r.stop()
-	_, err := r.Register(t.Context(), "a@example.org", "a", false)
+	_, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
 	unavailable(t, "register", err)
 }

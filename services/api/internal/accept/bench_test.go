@@ -10,6 +10,8 @@ import (
 	"time"
 
 	bbolt "go.etcd.io/bbolt"
+
+	"handoff/services/api/internal/accept"
 )
 
 const writers = 64
@@ -42,7 +44,7 @@ func BenchmarkRegister(b *testing.B) {
 	raw := rawCommits(b)
 	b.ResetTimer()
 	ours := many(b, func(n int64) {
-		if _, err := r.Register(b.Context(), fmt.Sprintf("user%d@example.org", n), "testuser", false); err != nil {
+		if _, err := r.Register(b.Context(), accept.Key{}, fmt.Sprintf("user%d@example.org", n), "testuser", false); err != nil {
 			b.Error(err)
 		}
 	})

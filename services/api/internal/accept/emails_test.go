@@ -1,13 +1,11 @@
 package accept_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/commit"
@@ -17,15 +15,15 @@ import (
 func TestAnAddressIsTakenOnce(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
-	if _, err := r.Register(t.Context(), "a@example.org", "a", false); err != nil {
+	if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); err != nil {
 		t.Fatal(err)
 	}
 	for _, email := range []string{"a@example.org", "A@EXAMPLE.ORG", " a@Example.org"} {
-		if _, err := r.Register(t.Context(), email, "b", false); !errors.Is(err, user.ErrTaken) {
+		if _, err := r.Register(t.Context(), accept.Key{}, email, "b", false); !errors.Is(err, user.ErrTaken) {
 			t.Errorf("%q: %v, want ErrTaken", email, err)
 		}
 	}
-	if _, err := r.Register(t.Context(), "b@example.org", "b", false); err != nil {
+	if _, err := r.Register(t.Context(), accept.Key{}, "b@example.org", "b", false); err != nil {
 		t.Errorf("another address: %v", err)
 	}
 	size, err := r.store.Size()
@@ -46,7 +44,7 @@ func TestAnAddressIsTakenOnceWithinABatch(t *testing.T) {
 		return nil
 	}
 	var all sync.WaitGroup
-	all.Go(func() { _, _ = r.Register(t.Context(), "first@example.org", "a", false) })
+	all.Go(func() { _, _ = r.Register(t.Context(), accept.Key{}, "first@example.org", "a", false) })
 	<-writing
 	var kept, taken atomic.Int64
 	for i := range 50 {
@@ -55,7 +53,7 @@ func TestAnAddressIsTakenOnceWithinABatch(t *testing.T) {
 			if i%2 == 0 {
 				email = "A@example.ORG"
 			}
-			switch _, err := r.Register(t.Context(), email, "a", false); {
+			switch _, err := r.Register(t.Context(), accept.Key{}, email, "a", false); {
 			case err == nil:
 				kept.Add(1)
 			case errors.Is(err, user.ErrTaken):
@@ -81,25 +79,25 @@ func TestTwoAddressesUnderOneFingerprint(t *testing.T) {
 	r := newRig(t, emails)
 	r.Open()
 	for i := range 5 {
-		if _, err := r.Register(t.Context(), fmt.Sprintf("u%d@example.org", i), "a", false); err != nil {
+		if _, err := r.Register(t.Context(), accept.Key{}, fmt.Sprintf("u%d@example.org", i), "a", false); err != nil {
 			t.Fatalf("user %d: %v", i, err)
 		}
 	}
 	// One is refused for want of space: the others under the fingerprint stay taken, in whichever place they are.
 	r.store.before = func() error { return commit.ErrNoSpace }
-	if _, err := r.Register(t.Context(), "u5@example.org", "a", false); !errors.Is(err, accept.ErrNoSpace) {
+	if _, err := r.Register(t.Context(), accept.Key{}, "u5@example.org", "a", false); !errors.Is(err, accept.ErrNoSpace) {
 		t.Fatal(err)
 	}
 	r.store.before = nil
 	for i := range 5 {
-		if _, err := r.Register(t.Context(), fmt.Sprintf("U%d@example.org", i), "a", false); !errors.Is(err, user.ErrTaken) {
+		if _, err := r.Register(t.Context(), accept.Key{}, fmt.Sprintf("U%d@example.org", i), "a", false); !errors.Is(err, user.ErrTaken) {
 			t.Errorf("user %d again: %v, want ErrTaken", i, err)
 		}
 	}
 	if prints, more := emails.Len(); prints != 1 || more != 4 {
 		t.Errorf("%d fingerprints and %d more, want 1 and 4", prints, more)
 	}
-	if _, err := r.Register(t.Context(), "u5@example.org", "a", false); err != nil {
+	if _, err := r.Register(t.Context(), accept.Key{}, "u5@example.org", "a", false); err != nil {
 		t.Errorf("the one that was refused: %v", err)
 	}
 }
@@ -109,7 +107,7 @@ func TestARolledBackAcceptFreesItsAddress(t *testing.T) {
 	r := opened(t)
 	r.store.before = func() error { return fmt.Errorf("%w: full", commit.ErrNoSpace) }
 	for range 2 {
-		if _, err := r.Register(t.Context(), "a@example.org", "a", false); !errors.Is(err, accept.ErrNoSpace) {
+		if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); !errors.Is(err, accept.ErrNoSpace) {
 			t.Fatalf("on a full disk: %v, want ErrNoSpace", err)
 		}
 	}
@@ -117,7 +115,7 @@ func TestARolledBackAcceptFreesItsAddress(t *testing.T) {
 		t.Errorf("%d fingerprints and %d more stay in memory", prints, more)
 	}
 	r.store.before = nil
-	if _, err := r.Register(t.Context(), "a@example.org", "a", false); err != nil {
+	if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); err != nil {
 		t.Errorf("with room again: %v", err)
 	}
 }
@@ -125,32 +123,18 @@ func TestARolledBackAcceptFreesItsAddress(t *testing.T) {
 func TestAddressesOfAnEarlierProcessAreTaken(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
-	u, err := r.Register(t.Context(), "a@example.org", "a", false)
+	u, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
 	if err != nil {
-		t.Fatal(err)
-	}
-	r.emails.Load(user.User{Email: "gone@example.org", Key: u.Key + 100}) // of a user that the store does not have
-	again := accept.NewEmails()
-	if err := r.store.EachUser(again.Load); err != nil {
 		t.Fatal(err)
 	}
 	r.stop()
-	last, err := r.store.LastKey()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := commit.New(r.store, last)
-	var running sync.WaitGroup
-	ctx, cancel := context.WithCancel(context.Background())
-	running.Go(func() { _ = c.Run(ctx) })
-	defer running.Wait()
-	defer cancel()
-	next := accept.New(c, r.full, again, time.Now)
+	next := rigAt(t, r.path, accept.NewEmails(), accept.NewKeys())
+	next.emails.Load(user.User{Email: "gone@example.org", Key: u.Key + 100}) // of a user that the store does not have
 	next.Open()
-	if _, err := next.Register(t.Context(), "A@example.org", "a", false); !errors.Is(err, user.ErrTaken) {
+	if _, err := next.Register(t.Context(), accept.Key{}, "A@example.org", "a", false); !errors.Is(err, user.ErrTaken) {
 		t.Errorf("after a restart: %v, want ErrTaken", err)
 	}
-	if _, err := next.Register(t.Context(), "gone@example.org", "a", false); err != nil {
+	if _, err := next.Register(t.Context(), accept.Key{}, "gone@example.org", "a", false); err != nil {
 		t.Errorf("an address of nobody's: %v", err)
 	}
 }

@@ -18,6 +18,9 @@ A **POST** is answered as soon as the work is safely kept: from then on it will 
 answers names a **job**; ` + "`GET /jobs/{id}`" + ` shows how far each of the job's tasks has come, and with
 ` + "`?wait=10s`" + ` answers when it has ended.
 
+A POST that is sent again, because its answer was lost, is accepted a second time, unless both come with the same **Idempotency-Key**: then the
+first answer is given again.
+
 Errors are problem documents (RFC 9457). Paths work with and without their trailing slash.`
 
 // Tags of the operations, in the order in which the document shows them.
@@ -103,16 +106,21 @@ func (s *Server) polish(doc *huma.OpenAPI) {
 	}
 }
 
-// sayWhen describes the Retry-After that every 503 has.
+// sayWhen describes the Retry-After that every 503 has, and the 409 of a request that is under way.
 func sayWhen(doc *huma.OpenAPI) {
 	for _, path := range doc.Paths {
 		for _, op := range []*huma.Operation{path.Get, path.Post} {
-			if op == nil || op.Responses["503"] == nil {
+			if op == nil {
 				continue
 			}
-			op.Responses["503"].Headers = map[string]*huma.Param{"Retry-After": {
-				Schema: &huma.Schema{Type: huma.TypeInteger}, Description: "Seconds after which asking again makes sense",
-			}}
+			for status, what := range map[string]string{
+				"503": "Seconds after which asking again makes sense",
+				"409": "Seconds after which asking again makes sense, if a request with the same Idempotency-Key is under way",
+			} {
+				if r := op.Responses[status]; r != nil {
+					r.Headers = map[string]*huma.Param{"Retry-After": {Schema: &huma.Schema{Type: huma.TypeInteger}, Description: what}}
+				}
+			}
 		}
 	}
 }

@@ -29,6 +29,8 @@ var (
 	CheckImageURL = checkImageURL
 	ParseWait     = parseWait
 	PreferredWait = preferredWait
+	ParseKey      = parseKey
+	Canonical     = canonical
 )
 
 // ReadOperations reads a list of operations as a request's body would have it.

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/user"
 	"handoff/services/api/internal/web"
@@ -27,13 +28,14 @@ type accepts struct {
 	mu       sync.Mutex
 	err      error // returned instead of accepting
 	doom     any   // what to panic with
+	keys     []accept.Key
 	emails   []string
 	names    []string
 	notified []bool
 	payloads []event.Payload
 }
 
-func (a *accepts) Register(_ context.Context, email, username string, notify bool) (user.User, error) {
+func (a *accepts) Register(_ context.Context, key accept.Key, email, username string, notify bool) (user.User, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.doom != nil {
@@ -42,17 +44,19 @@ func (a *accepts) Register(_ context.Context, email, username string, notify boo
 	if a.err != nil {
 		return user.User{}, a.err
 	}
+	a.keys = append(a.keys, key)
 	a.emails, a.names, a.notified = append(a.emails, email), append(a.names, username), append(a.notified, notify)
 	id := fmt.Sprintf("user-%d", len(a.emails))
 	return user.User{ID: id, Email: email, Username: username, Created: created(), JobID: "job-of-" + id}, nil
 }
 
-func (a *accepts) Request(_ context.Context, p event.Payload) (*job.Job, error) {
+func (a *accepts) Request(_ context.Context, key accept.Key, p event.Payload) (*job.Job, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
 		return nil, a.err
 	}
+	a.keys = append(a.keys, key)
 	a.payloads = append(a.payloads, p)
 	return &job.Job{
 		ID: fmt.Sprintf("job-%d", len(a.payloads)), Type: p.EventType(), Created: created(),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
 	"handoff/shared/event"
 )
@@ -69,7 +70,10 @@ func checkImageURL(s string) error {
 	return nil
 }
 
-type imageInput struct{ Body newImage }
+type imageInput struct {
+	Keyed
+	Body newImage
+}
 
 type acceptedView struct {
 	JobID     string    `json:"job_id" example:"0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
@@ -89,25 +93,26 @@ func (s *Server) registerImages(api huma.API) {
 		Summary: "Process a picture",
 		Description: "Keeps the request and answers. The picture is fetched and processed afterwards; once the job has " +
 			"succeeded, it is at `/jobs/{job_id}/result`.",
-		DefaultStatus: http.StatusAccepted, Errors: refused(), MaxBodyBytes: bodyLimit,
+		DefaultStatus: http.StatusAccepted, Errors: refused(http.StatusConflict), MaxBodyBytes: bodyLimit,
 	}, s.processImage)
 }
 
 func (s *Server) processImage(ctx context.Context, in *imageInput) (*acceptedOutput, error) {
-	return s.request(ctx, event.ImageRequestedData{ImageURL: string(in.Body.ImageURL), Operations: in.Body.parsed},
+	return s.request(ctx, in.key, event.ImageRequestedData{ImageURL: string(in.Body.ImageURL), Operations: in.Body.parsed},
 		"The picture will be processed in the background.")
 }
 
-// request keeps a job and says where it can be watched.
-func (s *Server) request(ctx context.Context, p event.Payload, message string) (*acceptedOutput, error) {
-	j, err := s.opts.Accepter.Request(ctx, p)
+// request keeps a job and says where it can be watched. The answer says how the job stood when it was accepted, so that it is the same
+// for a request that comes again.
+func (s *Server) request(ctx context.Context, key accept.Key, p event.Payload, message string) (*acceptedOutput, error) {
+	j, err := s.opts.Accepter.Request(ctx, key, p)
 	if err != nil {
 		return nil, explain(err)
 	}
 	at := jobPath(j.ID)
 	return &acceptedOutput{
 		Location: at,
-		Body:     acceptedView{JobID: j.ID, Status: j.State(), StatusURL: at, Message: message},
+		Body:     acceptedView{JobID: j.ID, Status: event.Queued, StatusURL: at, Message: message},
 	}, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 
+	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/user"
 	"handoff/shared/event"
@@ -12,13 +13,15 @@ import (
 
 // An Accepter keeps what was asked for; once it has returned nil, the work will be done.
 //
-// Refusals that a client can act on are user.ErrTaken (409), accept.ErrTooLarge (413), *accept.UnavailableError (503) and
-// accept.ErrNoSpace (507). Any other error is answered with 500 and logged.
+// Refusals that a client can act on are user.ErrTaken and accept.ErrInFlight (409), accept.ErrTooLarge (413), accept.ErrKeyReused (422),
+// *accept.UnavailableError (503) and accept.ErrNoSpace (507). Any other error is answered with 500 and logged.
+//
+// The same request with the same key, unless that is zero, is kept once: what it made is returned again.
 type Accepter interface {
 	// Register keeps a new user and the job that welcomes them; notify asks for the notifier's task too.
-	Register(ctx context.Context, email, username string, notify bool) (user.User, error)
+	Register(ctx context.Context, key accept.Key, email, username string, notify bool) (user.User, error)
 	// Request keeps a job of the payload's type.
-	Request(ctx context.Context, p event.Payload) (*job.Job, error)
+	Request(ctx context.Context, key accept.Key, p event.Payload) (*job.Job, error)
 }
 
 // A Reader looks things up in the store.

@@ -35,6 +35,10 @@ func explain(err error) error {
 		return nil
 	case errors.Is(err, user.ErrTaken):
 		return huma.Error409Conflict("This e-mail address is already registered.")
+	case errors.Is(err, accept.ErrKeyReused):
+		return huma.Error422UnprocessableEntity("", keyError("the key was used for another request"))
+	case errors.Is(err, accept.ErrInFlight):
+		return withRetry(huma.Error409Conflict("The same request, or another one with its Idempotency-Key, is under way."), time.Second)
 	case errors.Is(err, user.ErrNotFound):
 		return huma.Error404NotFound("There is no such user.")
 	case errors.Is(err, job.ErrNotFound):
@@ -53,9 +57,12 @@ func explain(err error) error {
 
 // retryLater is a 503 with a Retry-After of at least a second.
 func retryLater(detail string, after time.Duration) error {
+	return withRetry(huma.Error503ServiceUnavailable(detail), after)
+}
+
+func withRetry(err error, after time.Duration) error {
 	seconds := max(1, int(math.Ceil(after.Seconds())))
-	return huma.ErrorWithHeaders(huma.Error503ServiceUnavailable(detail),
-		http.Header{"Retry-After": {strconv.Itoa(seconds)}})
+	return huma.ErrorWithHeaders(err, http.Header{"Retry-After": {strconv.Itoa(seconds)}})
 }
 
 // finish completes every problem that huma writes. It is a transformer of our API, because huma's own hook for errors is a

@@ -17,7 +17,10 @@ type newTask struct {
 	DurationSeconds *float64 `json:"duration_seconds,omitempty" minimum:"0" maximum:"60" doc:"How long the work takes; 3 unless given" example:"3"`
 }
 
-type taskInput struct{ Body *newTask }
+type taskInput struct {
+	Keyed
+	Body *newTask
+}
 
 type messageView struct {
 	Message string `json:"message" example:"Done."`
@@ -30,13 +33,14 @@ func (s *Server) registerTasks(api huma.API) {
 		OperationID: "async-task", Method: http.MethodPost, Path: "/async-task/", Tags: []string{tagTasks},
 		Summary:       "Do slow work in the background",
 		Description:   "Answers at once; the work is done afterwards. Compare `POST /sync-task/`.",
-		DefaultStatus: http.StatusAccepted, Errors: refused(), MaxBodyBytes: bodyLimit,
+		DefaultStatus: http.StatusAccepted, Errors: refused(http.StatusConflict), MaxBodyBytes: bodyLimit,
 	}, s.asyncTask)
 	huma.Register(api, huma.Operation{
 		OperationID: "sync-task", Method: http.MethodPost, Path: "/sync-task/", Tags: []string{tagTasks},
-		Summary:     "Do slow work in the request",
-		Description: "Answers when the work is done, after about three seconds: what Handoff saves its callers.",
-		Errors:      []int{http.StatusServiceUnavailable},
+		Summary: "Do slow work in the request",
+		Description: "Answers when the work is done, after about three seconds: what Handoff saves its callers. Nothing is " +
+			"kept of it, so it knows no Idempotency-Key.",
+		Errors: []int{http.StatusServiceUnavailable},
 	}, s.syncTask)
 }
 
@@ -45,7 +49,7 @@ func (s *Server) asyncTask(ctx context.Context, in *taskInput) (*acceptedOutput,
 	if in.Body != nil && in.Body.DurationSeconds != nil {
 		seconds = *in.Body.DurationSeconds
 	}
-	return s.request(ctx, event.TaskRequestedData{DurationMS: int64(seconds * 1000)},
+	return s.request(ctx, in.key, event.TaskRequestedData{DurationMS: int64(seconds * 1000)},
 		"The task will be done in the background.")
 }
 

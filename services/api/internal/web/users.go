@@ -72,7 +72,10 @@ func viewUser(u user.User) userView {
 	return userView{ID: u.ID, Email: u.Email, Username: u.Username, CreatedAt: u.Created.UTC(), JobID: u.JobID}
 }
 
-type registerInput struct{ Body newUser }
+type registerInput struct {
+	Keyed
+	Body newUser
+}
 
 type userCreated struct {
 	Location string `header:"Location" doc:"Where the user is" example:"/users/0199f3c1-6f0e-7c3a-9d55-0d2f6a2b9c11"`
@@ -124,7 +127,7 @@ func (s *Server) registerUsers(api huma.API) {
 
 func (s *Server) register(notify bool) func(context.Context, *registerInput) (*userCreated, error) {
 	return func(ctx context.Context, in *registerInput) (*userCreated, error) {
-		u, err := s.opts.Accepter.Register(ctx, string(in.Body.Email), in.Body.Username, notify)
+		u, err := s.opts.Accepter.Register(ctx, in.key, string(in.Body.Email), in.Body.Username, notify)
 		if err != nil {
 			return nil, explain(err)
 		}
