@@ -108,7 +108,7 @@ func (a *Accepter) Request(_ context.Context, key Key, p event.Payload) (*job.Jo
 		return nil, err
 	}
 	var j *job.Job
-	err = a.write(key, func(v *commit.View) error {
+	err = a.write(key, func(v *commit.View) (err error) {
 		if j, err = a.earlier(v, key, now); j == nil && err == nil {
 			j, err = prepared.write(v)
 		}

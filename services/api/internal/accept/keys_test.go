@@ -8,11 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/commit"
-	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/user"
 	"handoff/shared/event"
 	"handoff/shared/stream"
@@ -158,42 +155,6 @@ func TestTheEventSaysWhichRequestItIsOf(t *testing.T) {
 	}
 }
 
-func TestAKeyLeavesWithItsJobOrAfterADay(t *testing.T) {
-	t.Parallel()
-	r := opened(t)
-	request := func(name string) string {
-		t.Helper()
-		j, err := r.Request(t.Context(), key(name, "task"), event.TaskRequestedData{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		return j.ID
-	}
-	a, b := request("a"), request("b")
-	r.prune(t, a)
-	if prints, more, _ := r.keys.Len(); prints != 1 || more != 0 {
-		t.Errorf("%d fingerprints and %d more, want one", prints, more)
-	}
-	if again := request("a"); again == a || request("b") != b || request("a") != again {
-		t.Error("a key did not leave with its job, and only then")
-	}
-	r.clock.ahead.Store(int64(commit.KeyLife - time.Minute))
-	if request("b") != b {
-		t.Error("a key is gone before its day is over")
-	}
-	r.clock.ahead.Store(int64(commit.KeyLife + time.Minute))
-	if request("b") == b {
-		t.Error("a key is still known after its day")
-	}
-	if prints, more, queue := r.keys.Len(); prints != 1 || more != 0 || queue != 1 {
-		t.Errorf("%d fingerprints, %d more and %d places, want one of the newest request", prints, more, queue)
-	}
-	n := 0
-	if err := r.store.EachKeyed(func(commit.Keyed) { n++ }); err != nil || n != 1 {
-		t.Errorf("the store keeps %d (%v), want one", n, err)
-	}
-}
-
 // While a commit hangs, whoever comes with the key of one that waits for it is told to come later, and one is kept.
 func TestOneOfManyWithANewKeyIsKept(t *testing.T) {
 	t.Parallel()
@@ -239,6 +200,42 @@ func TestOneOfManyWithANewKeyIsKept(t *testing.T) {
 	}
 }
 
+// Whoever has not heard of the request that is under way shares its transaction at most, and gets its answer.
+func TestOneWithAKeyIsKeptWithinABatch(t *testing.T) {
+	t.Parallel()
+	r := opened(t)
+	writing, goOn := make(chan struct{}), make(chan struct{})
+	begun := sync.OnceFunc(func() { close(writing) })
+	r.store.before = func() error {
+		begun()
+		<-goOn
+		return nil
+	}
+	var all sync.WaitGroup
+	all.Go(func() { _, _ = r.Request(t.Context(), accept.Key{}, event.TaskRequestedData{}) })
+	<-writing
+	var ids sync.Map
+	for range 20 {
+		in := accept.New(r.writer, r.full, r.emails, r.keys, time.Now)
+		in.Open()
+		all.Go(func() {
+			j, err := in.Request(t.Context(), key("k", "task"), event.TaskRequestedData{})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ids.Store(j.ID, true)
+		})
+	}
+	close(goOn)
+	all.Wait()
+	n := 0
+	ids.Range(func(_, _ any) bool { n++; return true })
+	if jobs := r.jobs(t); n != 1 || jobs != 2 {
+		t.Errorf("the key stands for %d jobs, and there are %d, want 1 and 2", n, jobs)
+	}
+}
+
 // Many that come with few keys at the same time: each gets its own key's job, and there is one for each.
 func TestManyRacesForFewKeys(t *testing.T) {
 	t.Parallel()
@@ -268,102 +265,5 @@ func TestManyRacesForFewKeys(t *testing.T) {
 	}
 	if n := r.jobs(t); n != int64(len(ids)) {
 		t.Errorf("there are %d jobs, want %d", n, len(ids))
-	}
-}
-
-// Whatever comes, in whatever order, with restarts and full disks between: an answer is what a plain map of keys would give.
-func TestKeysAgainstAModel(t *testing.T) {
-	t.Parallel()
-	dir := t.TempDir()
-	runs := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		runs++
-		path := fmt.Sprintf("%s/%d", dir, runs)
-		width := rapid.SampledFrom([]uint64{1, 2, 1 << 62}).Draw(rt, "fingerprints")
-		under := func(s commit.Sum) uint64 { return uint64(s[0]) % width } // some or all keys under one fingerprint
-		r := rigAt(t, path, accept.NewEmails(), accept.NewKeysUnder(under))
-		defer func() { r.stop() }()
-		r.Open()
-		type known struct {
-			job, request string
-			at           time.Duration
-		}
-		model := map[string]known{}
-		var now time.Duration
-		total := 0
-		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
-			name := rapid.SampledFrom([]string{"a", "b", "c", "d"}).Draw(rt, "key")
-			switch rapid.SampledFrom([]string{"request", "request", "request", "no room", "prune", "wait", "restart"}).Draw(rt, "step") {
-			case "request":
-				body := rapid.SampledFrom([]string{"x", "x", "y"}).Draw(rt, "body")
-				j, err := r.Request(t.Context(), key(name, body), event.TaskRequestedData{})
-				m, ok := model[name]
-				switch {
-				case ok && m.request != body:
-					if !errors.Is(err, accept.ErrKeyReused) {
-						rt.Fatalf("%s with another request: %v", name, err)
-					}
-				case err != nil:
-					rt.Fatalf("%s: %v", name, err)
-				case ok && j.ID != m.job:
-					rt.Fatalf("%s gives the job %s, want %s again", name, j.ID, m.job)
-				case !ok:
-					total++
-					model[name] = known{job: j.ID, request: body, at: now}
-				}
-			case "no room":
-				r.store.before = func() error { return commit.ErrNoSpace }
-				_, err := r.Request(t.Context(), key(name, "x"), event.TaskRequestedData{})
-				r.store.before = nil
-				if m, ok := model[name]; !ok && !errors.Is(err, accept.ErrNoSpace) || ok && m.request == "x" && err != nil {
-					rt.Fatalf("%s without room: %v; known before: %v", name, err, ok)
-				}
-			case "prune":
-				if m, ok := model[name]; ok {
-					r.prune(t, m.job)
-					delete(model, name)
-					total--
-				}
-			case "wait":
-				now += time.Duration(rapid.IntRange(1, 30).Draw(rt, "hours")) * time.Hour
-				r.clock.ahead.Store(int64(now))
-				for k, m := range model {
-					if now-m.at >= commit.KeyLife {
-						delete(model, k)
-					}
-				}
-			case "restart":
-				r.stop()
-				r = rigAt(t, path, accept.NewEmails(), accept.NewKeysUnder(under))
-				r.clock.ahead.Store(int64(now))
-				r.Open()
-			}
-		}
-		if n := r.jobs(t); n != int64(total) {
-			rt.Fatalf("there are %d jobs, want %d", n, total)
-		}
-	})
-}
-
-// What is kept in memory stays within what is known, and the queue within twice that.
-func TestKeysStaySmall(t *testing.T) {
-	t.Parallel()
-	keys := accept.NewKeys()
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
-	var jobs []*job.Job
-	for n := range 10_000 {
-		j := &job.Job{Key: uint64(n + 1)}
-		jobs = append(jobs, j)
-		keys.Committed(&commit.Changes{Keyed: []commit.Keyed{{Key: j.Key, Hash: commit.Sum{byte(n), byte(n >> 8)}, At: at}}})
-		if n >= 100 { // the first job stays; of the others, the last hundred
-			keys.Committed(&commit.Changes{Pruned: []*job.Job{jobs[n-99]}})
-		}
-		if prints, more, queue := keys.Len(); prints+more > 101 || queue > 300 {
-			t.Fatalf("after %d: %d fingerprints, %d more and %d places", n, prints, more, queue)
-		}
-	}
-	keys.Committed(&commit.Changes{Keyed: []commit.Keyed{{Key: 20_000, At: at.Add(commit.KeyLife)}}})
-	if prints, more, queue := keys.Len(); prints+more != 1 || queue != 1 {
-		t.Errorf("a day later: %d fingerprints, %d more and %d places, want one", prints, more, queue)
 	}
 }
