@@ -120,10 +120,12 @@ func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m
 	row := commit.Accept{Key: key, Stream: e.stream, Subject: stream.Subject(env.Type, services), Job: env.ID, Data: m.Data(), Read: true}
 	v.Accept(row, j)
 	came := env.Time
-	if m.at.Before(came) { // made by hand, with whatever time
+	if came.After(m.at) { // made by hand, with whatever time
 		came = m.at
 	}
-	v.AddKeyed(env, key, came)
+	if m.at.Sub(came) < commit.KeyLife {
+		v.AddKeyed(env, key, came)
+	}
 	only := askedAgain(m)
 	for i := range j.Tasks {
 		t := &j.Tasks[i]

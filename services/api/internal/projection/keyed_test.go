@@ -70,18 +70,26 @@ func TestANewStoreKnowsKeysFromTheStreams(t *testing.T) {
 	}
 }
 
-func TestAKeyIsNoYoungerThanItsMessage(t *testing.T) {
+func TestAKeyIsNoYoungerThanItsMessageAndNotOver(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)
 	r.start()
-	sum := commit.Sum{1}
-	env := r.userCreated("ahead", "ahead@example.com", "mailer")
-	env.IdempotencyHash, env.BodyHash = sum.String(), sum.String()
-	env.Time = time.Now().AddDate(100, 0, 0)
-	r.publishEvent("user.created", env)
-	j := r.until("ahead", func(*job.Job) error { return nil })
-	k, ok, err := r.store.Keyed(j.Key)
-	if err != nil || !ok || k.Job != "ahead" || k.At.After(time.Now().Add(time.Hour)) {
-		t.Errorf("kept %+v (%v, %v), want a time that has come", k, ok, err)
+	now := time.Now()
+	for id, c := range map[string]struct {
+		at   time.Time
+		kept bool
+	}{
+		"ahead": {now.AddDate(100, 0, 0), true}, "now": {now, true}, "over": {now.Add(-commit.KeyLife), false}, "no-time": {time.Time{}, false},
+		"ages-ago": {now.AddDate(-900, 0, 0), false},
+	} {
+		env := r.userCreated(id, id+"@example.com", "mailer")
+		env.IdempotencyHash, env.BodyHash = commit.Sum{id[0], id[1]}.String(), commit.Sum{}.String()
+		env.Time = c.at
+		r.publishEvent("user.created", env)
+		j := r.until(id, func(*job.Job) error { return nil })
+		k, ok, err := r.store.Keyed(j.Key)
+		if err != nil || ok != c.kept || ok && (k.Job != id || k.At.After(time.Now().Add(time.Hour))) {
+			t.Errorf("%s: kept %+v (%v, %v), want it kept: %v, with a time that has come", id, k, ok, err, c.kept)
+		}
 	}
 }
