@@ -79,27 +79,33 @@ func more(d *deck) bool {
 // look plays a round and fails the test for what nothing allows.
 func look(t *testing.T, s *scene, r round) (result ledger.Round, clean bool) {
 	t.Helper()
-	result, clean = s.play(r, *limit), true
+	result = s.play(r, *limit)
 	result.Findings = s.judge()
-	again := func() string { return rerun(r) }
+	wrong := s.wrong()
+	counts := map[ledger.Kind]int{}
 	for _, f := range result.Findings {
 		if f.Allowed() {
 			s.say("%s, as allowed: %s of job %s (%s): %s, %s", f.Kind, f.Service, f.Job, f.Detail, f.Fault, f.Window)
 			continue
 		}
-		clean = false
-		t.Errorf("round %d: %s: %s of job %s (%s)\n%s", r.number, f.Kind, f.Service, f.Job, f.Detail, again())
+		if counts[f.Kind]++; counts[f.Kind] <= examples {
+			wrong = append(wrong, fmt.Sprintf("%s: %s of job %s (%s)", f.Kind, f.Service, f.Job, f.Detail))
+		}
 	}
-	for _, w := range s.wrong() {
-		clean = false
-		t.Errorf("round %d: %s\n%s", r.number, w, again())
+	for kind, n := range counts {
+		wrong = append(wrong, fmt.Sprintf("%s: %d in all", kind, n))
 	}
 	if result.Accepted == 0 {
-		clean = false
-		t.Errorf("round %d: nothing was accepted, so that it shows nothing", r.number)
+		wrong = append(wrong, "nothing was accepted, so that it shows nothing")
 	}
-	return result, clean
+	if len(wrong) > 0 {
+		t.Errorf("round %d:\n%s\n%s", r.number, strings.Join(wrong, "\n"), rerun(r))
+	}
+	return result, len(wrong) == 0
 }
+
+// examples is how many findings of a kind are shown.
+const examples = 5
 
 // rerun says how to have a round again.
 func rerun(r round) string {

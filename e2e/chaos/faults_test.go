@@ -41,10 +41,10 @@ type fault struct {
 	begin func(*scene, *rand.Rand) (did string, end func())
 }
 
-// AckWait is 4 s; a holder is given up after one and a half.
+// A holder is given up after one AckWait and a half.
 const (
-	ackWait   = 4 * time.Second
-	patienceS = 7 * time.Second
+	ackWait = 4 * time.Second
+	longest = 7 * time.Second
 )
 
 func workers() []string { return []string{"mailer", "notifier", "imager", "tasker"} }
@@ -69,11 +69,11 @@ func processFaults() []fault {
 	for _, name := range slices.Concat([]string{"api", house.NATSServer}, workers()) {
 		kill := fault{
 			name: "kill-" + name, touches: []string{name}, usual: true, least: 0, most: 1500 * time.Millisecond,
-			begin: func(s *scene, _ *rand.Rand) (string, func()) { return kill(s.Program(name)) },
+			begin: func(s *scene, random *rand.Rand) (string, func()) { return kill(s.one(name, random)) },
 		}
 		freeze := fault{
-			name: "freeze-" + name, touches: []string{name}, usual: true, least: ackWait + 500*time.Millisecond, most: patienceS,
-			begin: func(s *scene, _ *rand.Rand) (string, func()) { return freeze(s, s.Program(name)) },
+			name: "freeze-" + name, touches: []string{name}, usual: true, least: ackWait + 500*time.Millisecond, most: longest,
+			begin: func(s *scene, random *rand.Rand) (string, func()) { return freeze(s, s.one(name, random)) },
 		}
 		if slices.Contains(workers(), name) {
 			kill.window, kill.services, kill.instant = windowKilled, []string{name}, true
@@ -82,6 +82,14 @@ func processFaults() []fault {
 		all = append(all, kill, freeze)
 	}
 	return all
+}
+
+// one gives one of the processes of a service.
+func (s *scene) one(name string, random *rand.Rand) *house.Program {
+	if name == s.second.Name && s.now.second && random.IntN(2) == 0 {
+		return s.second
+	}
+	return s.Program(name)
 }
 
 func pid(p *house.Program) string { return fmt.Sprintf("%s, process %d", p.Name, p.PID()) }

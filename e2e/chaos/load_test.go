@@ -92,21 +92,31 @@ func (s *scene) load(r round) (enough func()) {
 	}
 }
 
-// flood asks for short tasks as fast as they are accepted.
-func (s *scene) flood(random *rand.Rand, lasts time.Duration) (sent int) {
-	ctx, over := context.WithTimeout(s.t.Context(), lasts)
-	defer over()
+// flood asks for short tasks as fast as they are accepted, until enough says so.
+func (s *scene) flood(random *rand.Rand, enough func() bool) (sent int) {
 	const clients = 8
+	over := make(chan struct{})
 	counts := [clients]int{}
 	var all sync.WaitGroup
 	for i := range clients {
 		seconds := random.Float64() / 100
 		all.Go(func() {
-			for ; ctx.Err() == nil; counts[i]++ {
-				s.ask(s.now.number, task(seconds))
+			for ; ; counts[i]++ {
+				select {
+				case <-over:
+					return
+				default:
+					s.ask(s.now.number, task(seconds))
+				}
 			}
 		})
 	}
+	look := time.NewTicker(200 * time.Millisecond)
+	defer look.Stop()
+	for !enough() {
+		<-look.C
+	}
+	close(over)
 	all.Wait()
 	for _, n := range counts {
 		sent += n
