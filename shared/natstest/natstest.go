@@ -2,6 +2,8 @@ package natstest
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -62,6 +64,9 @@ func (s *Server) start() {
 // URL is where clients connect.
 func (s *Server) URL() string { return s.srv.ClientURL() }
 
+// Dir is where it keeps its data.
+func (s *Server) Dir() string { return s.dir }
+
 // Stop ends the server; what it has stored stays for [Server.Restart].
 func (s *Server) Stop() {
 	if s.srv != nil {
@@ -107,4 +112,12 @@ func (s *Server) JetStream() jetstream.JetStream {
 		s.t.Fatalf("open JetStream: %v", err)
 	}
 	return js
+}
+
+// Wipe deletes all that a stopped server has stored.
+func (s *Server) Wipe() {
+	s.t.Helper()
+	if err := os.RemoveAll(filepath.Join(s.dir, "jetstream")); err != nil {
+		s.t.Fatalf("delete the NATS server's store: %v", err)
+	}
 }

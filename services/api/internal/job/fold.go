@@ -42,6 +42,24 @@ func Fold(t Task, s Seen) (Task, bool) {
 	}, true
 }
 
+// Behind reports whether a record says less than what is known of its task, or has another end of the same generation.
+func Behind(r *event.Record, t *Task) bool {
+	return compare(r, t) < 0 || t.State.Ended() && r.Generation == t.Generation && r.State != t.State
+}
+
+// Record is the record of a task that its bucket has lost. What had not ended may be begun again at now.
+func Record(t *Task, now time.Time) *event.Record {
+	r := &event.Record{
+		State: t.State, Generation: t.Generation, Claim: t.Claim, Attempt: t.Attempt, Progress: t.Progress, Result: t.Result,
+		Error: t.Error, Started: t.Started, Ended: t.Ended, TraceParent: t.Trace, Steps: t.Steps,
+	}
+	if !t.State.Ended() {
+		now = now.UTC()
+		r.State, r.Due = event.Retrying, &now
+	}
+	return r
+}
+
 // compare says whether the record says less than (-1), as much as (0) or more than (1) what is known.
 func compare(r *event.Record, t *Task) int {
 	switch {

@@ -215,3 +215,33 @@ func TestFold(t *testing.T) {
 		})
 	}
 }
+
+// Whatever a bucket holds, the record that replaces what is behind says as much as is known, and no more.
+func TestARecordThatIsPutBackIsNotBehind(t *testing.T) {
+	t.Parallel()
+	states := []event.State{event.Running, event.Retrying, event.Succeeded, event.Dead, event.Cancelled}
+	rapid.Check(t, func(t *rapid.T) {
+		known := job.Task{
+			Service: "mailer", State: rapid.SampledFrom(append(states, event.Queued)).Draw(t, "state"),
+			Generation: rapid.IntRange(0, 2).Draw(t, "generation"), Claim: rapid.IntRange(0, 3).Draw(t, "claim"),
+		}
+		now := time.Unix(100, 0)
+		back := job.Record(&known, now)
+		if job.Behind(back, &known) {
+			t.Fatalf("%+v is behind %+v", back, known)
+		}
+		if !known.State.Ended() && (back.State != event.Retrying || back.Due == nil || back.Due.After(now)) {
+			t.Fatalf("%+v can't be claimed at once", back)
+		}
+		r := &event.Record{
+			State: rapid.SampledFrom(states).Draw(t, "read"), Generation: rapid.IntRange(0, 2).Draw(t, "its generation"),
+			Claim: rapid.IntRange(0, 3).Draw(t, "its claim"),
+		}
+		if next, more := job.Fold(known, job.Seen{Record: r, Revision: 1}); more && next.State != known.State && job.Behind(r, &known) {
+			t.Fatalf("%+v says more than %+v and would be overwritten", r, known)
+		}
+		if job.Behind(r, &known) && r.Generation > known.Generation {
+			t.Fatalf("%+v is of a later generation than %+v and would be overwritten", r, known)
+		}
+	})
+}

@@ -1,5 +1,11 @@
 package reconcile
 
+import (
+	"context"
+
+	"handoff/shared/stream"
+)
+
 // There are two gates before each stream: one for who publishes to it and one for who reads it. All are closed from every connect
 // until NATS has been looked after. Those of a stream that is being put back are held closed for longer.
 
@@ -26,6 +32,24 @@ func (r *Reconciler) passed() bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.open && r.epoch == r.nc.Stats().Reconnects
+}
+
+// whole waits until every work stream's gate is open; false when ctx ends before.
+func (r *Reconciler) whole(ctx context.Context) bool {
+	for _, name := range stream.WorkStreams() {
+		for {
+			open, changed := r.Passed(name)
+			if open {
+				break
+			}
+			select {
+			case <-changed:
+			case <-ctx.Done():
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // hold closes gates until they are released.
@@ -86,5 +110,15 @@ func (r *Reconciler) changeAll() {
 	}
 }
 
-// Lost says that a stream has lost messages, or is not there.
-func (r *Reconciler) Lost(string) { r.Check() }
+// Lost says that a stream has lost every message above a sequence.
+func (r *Reconciler) Lost(name string, left uint64) {
+	if r.parts != nil {
+		r.mu.Lock()
+		if known, ok := r.proven[name]; !ok || left < known {
+			r.proven[name] = left
+		}
+		r.mu.Unlock()
+		r.hold(publishing(name))
+	}
+	r.Check()
+}

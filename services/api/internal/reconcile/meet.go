@@ -42,6 +42,9 @@ func (m *Meeting) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		if !m.nats.whole(ctx) {
+			return nil
+		}
 		err := m.writer.Do(func(v *commit.View) error {
 			v.SetMet()
 			return nil
@@ -55,10 +58,10 @@ func (m *Meeting) Run(ctx context.Context) error {
 	return nil
 }
 
-// Ready says what the meeting waits for; nil when requests are let in.
+// Ready says what the meeting waits for, or what is being put back; nil when requests are let in and all is well.
 func (m *Meeting) Ready() error {
 	if m.opened.Load() {
-		return nil
+		return m.nats.Restored()
 	}
 	if err := m.nats.Err(); err != nil {
 		return fmt.Errorf("the store has not met its NATS yet: %w", err)

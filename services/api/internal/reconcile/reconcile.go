@@ -34,12 +34,18 @@ type Reconciler struct {
 	held    map[string]bool          // gates that are closed whatever else is well
 	changed map[string]chan struct{} // by gate: closed when it opens or closes
 	waiting error                    // why all are closed
+	proven  map[string]uint64        // streams of which the relay knows what they had left
+	owed    map[string]uint64        // by stream: highest key of the entries that the last restoring has added
+	lacking error                    // what is being put back
+
+	parts *Parts
 }
 
 // New makes a reconciler of what cfg describes. The gates are closed.
 func New(nc *nats.Conn, js jetstream.JetStream, cfg stream.Config, log *slog.Logger) *Reconciler {
 	return &Reconciler{
 		nc: nc, js: js, cfg: cfg, log: log, asks: make(chan struct{}, 1), held: map[string]bool{}, changed: map[string]chan struct{}{},
+		proven: map[string]uint64{}, owed: map[string]uint64{},
 		waiting: errors.New("NATS has not been looked at yet"),
 	}
 }
@@ -99,6 +105,9 @@ func (r *Reconciler) look(ctx context.Context) error {
 		return err
 	}
 	epoch := r.nc.Stats().Reconnects
+	if r.parts != nil {
+		return r.lookForLosses(ctx, epoch)
+	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := stream.Ensure(ctx, r.js, r.cfg); err != nil {

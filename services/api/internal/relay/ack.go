@@ -25,8 +25,8 @@ func (l *lane) acked(m *message, ack *jetstream.PubAck) {
 	if l.stream == stream.Dead {
 		return // nothing depends on it
 	}
-	if !ack.Duplicate && ack.Sequence <= m.mark {
-		l.lost = true
+	if !ack.Duplicate && ack.Sequence <= m.mark && !l.lost {
+		l.lost, l.left = true, ack.Sequence-1
 	}
 	l.mark = max(l.mark, ack.Sequence)
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // two accepts a job with two tasks and waits until it is relayed.
-func (r *rig) two(id string) *job.Job {
+func (r *rig) two(id string) {
 	r.t.Helper()
 	err := r.writer.Do(func(v *commit.View) error {
 		key := v.NextKey()
@@ -29,7 +29,6 @@ func (r *rig) two(id string) *job.Job {
 		r.t.Fatal(err)
 	}
 	r.relayed(stream.Users, id)
-	return r.job(id)
 }
 
 func (r *rig) job(id string) *job.Job {
@@ -132,7 +131,7 @@ func TestAnEntryThatNobodyNeedsIsNotPublished(t *testing.T) {
 	}
 }
 
-// mark sets what is known of USERS, as it is after others have read it.
+// markAt sets what is known of USERS, as it is after others have read it.
 func (r *rig) markAt(highest uint64) {
 	r.t.Helper()
 	r.do(func(v *commit.View) error {
@@ -194,7 +193,7 @@ func TestADuplicateProvesNothing(t *testing.T) {
 func TestBehindANewGateTheTailIsPublishedAgain(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.Run(t))
-	r.resize(stream.Users, 8<<10)
+	r.resize(8 << 10)
 	r.start()
 	r.accept(stream.Users, 20, 2000) // four fit, and the head of the window stays undone
 	r.until("the lane waits", func() bool { return r.relay.HeldUpBy(stream.Users) != "" })

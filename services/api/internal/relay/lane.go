@@ -67,7 +67,8 @@ type lane struct {
 	taken       uint64 // highest key of an accept taken into the window
 	position    uint64 // highest key of an accept that has left it
 	mark        uint64 // highest sequence known
-	lost        bool   // an answer has shown that the stream ends below the mark
+	lost        bool   // an answer has shown that the stream had ended below the mark
+	left        uint64 // where it had ended
 	pause       time.Duration
 }
 
@@ -105,8 +106,11 @@ func (l *lane) run(ctx context.Context) {
 			continue
 		}
 		l.say(err.Error())
-		if errors.Is(err, errLost) || errors.Is(err, jetstream.ErrNoStreamResponse) {
-			l.gate.Lost(l.stream)
+		switch {
+		case errors.Is(err, errLost):
+			l.gate.Lost(l.stream, l.left)
+		case errors.Is(err, jetstream.ErrNoStreamResponse):
+			l.gate.Check()
 		}
 		l.pause = min(max(2*l.pause, minPause), l.limits.MaxPause)
 		select {
@@ -155,6 +159,10 @@ func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
 	}
 	err := l.resend()
 	for err == nil {
+		// Another connection may be to a server that has less: nothing is sent on it before that has been looked at.
+		if open, _ := l.gate.Passed(l.stream); !open {
+			return l.drain(nil)
+		}
 		if err = l.fill(); err != nil {
 			break
 		}

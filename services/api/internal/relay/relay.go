@@ -55,8 +55,10 @@ type Writer interface {
 type Gate interface {
 	// Passed reports whether a stream may be published to, and gives a channel that is closed when that changes.
 	Passed(stream string) (bool, <-chan struct{})
-	// Lost says that a stream has lost messages. Its gate is closed until they have been put back.
-	Lost(stream string)
+	// Lost says that a stream has lost every message above a sequence. Its gate is closed until they have been put back.
+	Lost(stream string, left uint64)
+	// Check asks for the streams to be looked after soon.
+	Check()
 }
 
 // Relay publishes the log. Make it with [New], tell the committer of [Relay.Committed], and [Relay.Run] it.

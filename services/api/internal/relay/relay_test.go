@@ -91,7 +91,7 @@ func TestEntriesPassAWindowThatStands(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.Run(t))
 	r.limits.Window, r.limits.MaxPause = 64, 50*time.Millisecond
-	r.resize(stream.Users, 8<<10)
+	r.resize(8 << 10)
 	r.start()
 	ids := r.accept(stream.Users, 500, 2000) // four fit
 	r.until("the stream is full", func() bool { return strings.Contains(r.log.String(), "Relay waits") })

@@ -30,7 +30,9 @@ type gate struct {
 	losses  atomic.Int64 // how often it was told of one
 }
 
-func (g *gate) Lost(string) { g.losses.Add(1) }
+func (g *gate) Lost(string, uint64) { g.losses.Add(1) }
+
+func (g *gate) Check() {}
 
 func (g *gate) Passed(string) (bool, <-chan struct{}) {
 	g.mu.Lock()
@@ -225,12 +227,12 @@ func (r *rig) until(what string, f func() bool) {
 	}
 }
 
-// resize changes the limit of a stream, and for one that is full makes it so again.
-func (r *rig) resize(name string, maxBytes int64) {
+// resize changes the limit of USERS, and for one that is full makes it so again.
+func (r *rig) resize(maxBytes int64) {
 	r.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	s, err := r.js.Stream(ctx, name)
+	s, err := r.js.Stream(ctx, stream.Users)
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func TestAFullStreamHoldsUpItsOwnLaneOnly(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.Run(t))
 	r.limits.MaxPause = 50 * time.Millisecond
-	r.resize(stream.Users, 64<<10)
+	r.resize(64 << 10)
 	r.start()
 	users := r.accept(stream.Users, 200, 1000)
 	r.until("the lane waits", func() bool { return r.relay.HeldUpBy(stream.Users) != "" })
@@ -32,7 +32,7 @@ func TestAFullStreamHoldsUpItsOwnLaneOnly(t *testing.T) {
 	if p := r.position(stream.Users); p > r.key(users[there-1]) {
 		t.Errorf("the position is %d, above the last acknowledged %d", p, r.key(users[there-1]))
 	}
-	r.resize(stream.Users, 16<<20)
+	r.resize(16 << 20)
 	r.relayed(stream.Users, users[199])
 	got := r.in(stream.Users)
 	slices.Sort(got)
