@@ -10,6 +10,7 @@ import (
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
 	"handoff/services/api/internal/user"
 	"handoff/shared/event"
 	"handoff/shared/stream"
@@ -118,6 +119,44 @@ func TestARefusedRequestDoesNotUseUpItsKey(t *testing.T) {
 	}
 	if _, err := r.Register(t.Context(), key("k", "somebody else"), "alan@example.org", "Alan", false); err != nil {
 		t.Errorf("another request, since the first was refused: %v", err)
+	}
+}
+
+// A job that was read from a stream may have no user, because another has the address.
+func TestARepeatedRequestIsNotAnsweredWithAnother(t *testing.T) {
+	t.Parallel()
+	r := opened(t)
+	u, err := r.Register(t.Context(), key("k", "ada"), "ada@example.org", "Ada", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j, err := r.store.Job(u.JobID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := r.store.Accepted(j.Stream, j.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := event.Decode(a.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := opened(t)
+	if _, err := next.Register(t.Context(), accept.Key{}, "ada@example.org", "Another Ada", false); err != nil {
+		t.Fatal(err)
+	}
+	err = next.writer.Do(func(v *commit.View) error {
+		a.Key = v.NextKey()
+		v.Accept(a, job.New(e, a.Stream, a.Key, e.Services()))
+		v.AddKeyed(e, a.Key, e.Time)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := next.Register(t.Context(), key("k", "ada"), "ada@example.org", "Ada", false); !errors.Is(err, user.ErrTaken) {
+		t.Errorf("got %+v (%v), want ErrTaken", got, err)
 	}
 }
 
