@@ -36,6 +36,7 @@ type Accepter struct {
 	flights flights
 	now     func() time.Time
 	met     atomic.Bool
+	lease   Lease // nil: never refuses
 }
 
 // New makes an accepter. emails must hold every user in the store, and keys every request that came with an Idempotency-Key; the
@@ -143,8 +144,8 @@ type prepared struct {
 // and so gets an answer while nothing new is accepted.
 func (a *Accepter) prepare(id string, now time.Time, key Key, p event.Payload, services []string) (*prepared, error) {
 	name := stream.ForType(p.EventType())
-	if !a.met.Load() {
-		return nil, &UnavailableError{Reason: "the store has not met its NATS yet", RetryAfter: time.Second}
+	if err := a.refused(); err != nil {
+		return nil, err
 	}
 	if why := a.backlog.Full(name); why != "" {
 		full := &UnavailableError{Reason: why, RetryAfter: 5 * time.Second}
