@@ -25,7 +25,7 @@ type Row struct {
 	Gen      int
 	Due      time.Time // of a retrying task; zero for none
 	Touched  time.Time // when its record was last written, by the server's clock
-	Changed  time.Time // when the store last took a change of the job, by ours
+	Changed  time.Time // when the store last took a change of the task, by ours
 }
 
 // Ended reports whether the task has ended.
@@ -48,7 +48,7 @@ type Backlog struct {
 func Load(s Store, now func() time.Time) (*Backlog, error) {
 	b := &Backlog{now: now, jobs: map[uint64][]Row{}}
 	at := now()
-	if err := s.EachInWindow(func(j *job.Job) { b.jobs[j.Key] = rows(j, at) }); err != nil {
+	if err := s.EachInWindow(func(j *job.Job) { b.jobs[j.Key] = rows(j, nil, at) }); err != nil {
 		return nil, fmt.Errorf("read what is unfinished: %w", err)
 	}
 	return b, nil
@@ -63,8 +63,8 @@ func (b *Backlog) Committed(c *commit.Changes) {
 		b.jobs[c.Accepts[i].Key] = nil // new on the window
 	}
 	for _, j := range c.Jobs {
-		if _, on := b.jobs[j.Key]; on {
-			b.jobs[j.Key] = rows(j, at)
+		if known, on := b.jobs[j.Key]; on {
+			b.jobs[j.Key] = rows(j, known, at)
 		}
 	}
 	for _, k := range c.Settled {
@@ -95,7 +95,8 @@ func (b *Backlog) Len() int {
 	return len(b.jobs)
 }
 
-func rows(j *job.Job, at time.Time) []Row {
+// rows gives those of a job. What has not changed since known keeps its time.
+func rows(j *job.Job, known []Row, at time.Time) []Row {
 	rs := make([]Row, len(j.Tasks))
 	for i := range j.Tasks {
 		t := &j.Tasks[i]
@@ -106,6 +107,13 @@ func rows(j *job.Job, at time.Time) []Row {
 		}
 		if t.Due != nil && t.State == event.Retrying {
 			rs[i].Due = *t.Due
+		}
+		if i < len(known) {
+			same := known[i]
+			same.Changed = at
+			if same == rs[i] {
+				rs[i].Changed = known[i].Changed
+			}
 		}
 	}
 	return rs

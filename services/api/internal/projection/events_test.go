@@ -168,8 +168,10 @@ func TestOnlyWhomAMessageAsksIsAsked(t *testing.T) {
 	if err != nil || mark.Highest != seq || mark.Created.IsZero() {
 		t.Errorf("the mark is %+v (%v), want it at %d", mark, err, seq)
 	}
-	made, upTo, _ := p.Read(stream.Users)
-	if !made.Equal(mark.Created) || upTo != seq {
-		t.Errorf("read to %d of the stream made at %v, want %d", upTo, made, seq)
-	}
+	r.until("again", func(*job.Job) error {
+		if made, upTo, _ := p.Read(stream.Users); !made.Equal(mark.Created) || upTo != seq {
+			return fmt.Errorf("read to %d of the stream made at %v, want %d", upTo, made, seq)
+		}
+		return nil
+	})
 }

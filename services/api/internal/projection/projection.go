@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/job"
 	"handoff/shared/stream"
 )
 
@@ -93,6 +94,11 @@ func (p *Projection) Read(name string) (created time.Time, sequence uint64, atEn
 	}
 	far := r.reading()
 	return far.created, far.seq, far.atEnd
+}
+
+// Project has the store know what a record says that somebody else has read.
+func (p *Projection) Project(v *commit.View, service, jobID string, seen job.Seen) error {
+	return (&records{service: service}).take(v, jobID, seen)
 }
 
 // Standstill returns once what was read of a stream has been written, and nothing more will be. The stream's gate must be closed.

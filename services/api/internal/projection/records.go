@@ -45,7 +45,11 @@ func (r *records) read(v *commit.View, m *message) error {
 		r.log.Warn("Task record can't be decoded", "job", id, "error", err)
 		return nil
 	}
-	seen := job.Seen{Record: record, Revision: m.seq, At: m.at}
+	return r.take(v, id, job.Seen{Record: record, Revision: m.seq, At: m.at})
+}
+
+// take has the store know what was read of a job's record.
+func (r *records) take(v *commit.View, id string, seen job.Seen) error {
 	j, err := v.Job(id)
 	if errors.Is(err, job.ErrNotFound) {
 		v.AddOrphan(commit.Orphan{Job: id, Service: r.service, Seen: seen})
