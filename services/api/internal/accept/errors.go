@@ -8,7 +8,8 @@ import (
 // ErrTooLarge is returned for an event that would be larger than event.MaxEvent.
 var ErrTooLarge = errors.New("event too large")
 
-// ErrNoSpace is returned when there is no room on the disk to keep one more accept. What was accepted before is unharmed.
+// ErrNoSpace is returned when there is no room on the disk, or for a user in RECORDS, to keep one more accept. What was accepted
+// before is unharmed.
 var ErrNoSpace = errors.New("no space left to accept")
 
 // ErrKeyReused is returned for an Idempotency-Key that came with another request before.
