@@ -48,7 +48,7 @@ func rules() []rule {
 		{api("job", "user", "commit", "accept", "watch", "sample"), join(web, []string{bbolt, natsGo, stdHTTP},
 			api("bolt", "web", "objectstore", "health", "relay", "projection", "reconcile")),
 			"the api's core has no adapter: it says what it needs, and is given it"},
-		{api("relay", "projection", "reconcile"), join(web, []string{bbolt}, api("bolt", "web", "objectstore", "health")),
+		{api("relay", "projection", "reconcile", "lease"), join(web, []string{bbolt}, api("bolt", "web", "objectstore", "health")),
 			"what speaks with NATS has no store and no web of its own"},
 		{api("bolt"), join(web, []string{natsGo}, api("web", "objectstore", "relay", "projection", "reconcile", "accept")), "the store is an adapter for the disk only"},
 		{api("web"), join([]string{bbolt, natsGo}, api("bolt", "objectstore", "relay", "projection", "reconcile")), "the web is an adapter for HTTP only"},
