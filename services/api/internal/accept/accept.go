@@ -35,6 +35,7 @@ type Accepter struct {
 	keys    *Keys
 	flights flights
 	now     func() time.Time
+	roster  Roster
 	met     atomic.Bool
 	lease   Lease // nil: never refuses
 }
@@ -80,6 +81,9 @@ func (a *Accepter) Register(_ context.Context, key Key, email, username string, 
 			return nil
 		case taken:
 			return user.ErrTaken
+		}
+		if err := a.roomForUser(); err != nil {
+			return err
 		}
 		j, err := p.write(v)
 		if err != nil {
