@@ -18,7 +18,7 @@ import (
 // patience bounds what the report may wait for NATS: people look at it when something is slow.
 const patience = time.Second
 
-// Sources are whom the report asks. All are required.
+// Sources are whom the report asks. All but Records are required.
 type Sources struct {
 	NATS      *nats.Conn
 	JetStream jetstream.JetStream
@@ -29,8 +29,13 @@ type Sources struct {
 		HeldUpBy(stream string) string
 	}
 	Projection interface{ Pending() uint64 }
-	Streams    interface{ Err() error }
-	Ready      func() error // why no requests are taken, or nil
+	Records    interface {
+		HeldUpBy() string
+		UsersFull() string
+		Err() error
+	}
+	Streams interface{ Err() error }
+	Ready   func() error // why no requests are taken, or nil
 }
 
 // Report tells how the api is.
@@ -69,6 +74,9 @@ func (s Sources) Report(ctx context.Context) web.Health {
 			complain("No more is accepted for %s: %s", name, why)
 		}
 	}
+	if s.Records != nil {
+		s.records(complain)
+	}
 	if n := s.Projection.Pending(); n > behind {
 		complain("Jobs are shown as they were: %d messages are still to be read", n)
 	}
@@ -77,6 +85,18 @@ func (s Sources) Report(ctx context.Context) web.Health {
 		h.Status = web.Starting
 	}
 	return h
+}
+
+func (s Sources) records(complain func(string, ...any)) {
+	if why := s.Records.UsersFull(); why != "" {
+		complain("No more users are accepted: %s", why)
+	}
+	if why := s.Records.HeldUpBy(); why != "" {
+		complain("%s is held up: %s", stream.Records, why)
+	}
+	if err := s.Records.Err(); err != nil {
+		complain("%s lacks users: %v", stream.Records, err)
+	}
 }
 
 // behind is from how many unread messages on people should know.
@@ -94,8 +114,10 @@ func (s Sources) streams(ctx context.Context, complain func(string, ...any)) []w
 		if sh.HeldUpBy != "" {
 			complain("%s is held up: %s", sh.Name, sh.HeldUpBy)
 		}
-		// A stream that discards what is old is full all the time.
-		if info.Config.Discard == jetstream.DiscardNew && sh.MaxBytes > 0 && sh.Bytes > uint64(sh.MaxBytes)/10*9 {
+		// A stream that discards what is old is full all the time. RECORDS is never trimmed: there it takes a person, in time.
+		if sh.Name == stream.Records && sh.MaxBytes > 0 && sh.Bytes > uint64(sh.MaxBytes)/10*8 {
+			complain("%s is over 80 %% of its limit: raise NATS_MAX_STORE before it is full and no more users can register", sh.Name)
+		} else if info.Config.Discard == jetstream.DiscardNew && sh.MaxBytes > 0 && sh.Bytes > uint64(sh.MaxBytes)/10*9 {
 			complain("%s is over 90 %% of its limit", sh.Name)
 		}
 	}

@@ -70,6 +70,37 @@ func TestReportOfAWholeSystem(t *testing.T) {
 	}
 }
 
+type roster struct{}
+
+func (roster) HeldUpBy() string  { return "a stranger" }
+func (roster) UsersFull() string { return "no room for one more" }
+func (roster) Err() error        { return errors.New("written again") }
+
+func TestReportSaysWhatRecordsNeeds(t *testing.T) {
+	t.Parallel()
+	server := natstest.Run(t)
+	s := sources(t, server, &parts{})
+	s.Records = roster{}
+	info, err := s.JetStream.Stream(t.Context(), stream.Records)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 200_000
+	for taken := int64(0); taken < info.CachedInfo().Config.MaxBytes/100*81; taken += size {
+		if _, err := s.JetStream.Publish(t.Context(), "record.users", make([]byte, size)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := strings.Join(s.Report(t.Context()).Reasons, "\n")
+	for _, want := range []string{
+		"RECORDS is over 80 %", "RECORDS is held up: a stranger", "No more users are accepted: no room for one more", "RECORDS lacks users: written again",
+	} {
+		if !strings.Contains(all, want) {
+			t.Errorf("%q is missing in:\n%s", want, all)
+		}
+	}
+}
+
 func TestReportSaysWhatIsAmiss(t *testing.T) {
 	t.Parallel()
 	server := natstest.Run(t)
