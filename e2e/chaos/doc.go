@@ -5,7 +5,7 @@
 // Start at chaos_test.go. A fault is a row of the tables in faults_test.go (what is survived whatever the store) and stores_test.go (what
 // takes data away); plan_test.go draws them, load_test.go asks and writes down, settle_test.go waits and collects, and package ledger judges.
 //
-//	go test ./chaos                                        each of the usual faults once, in about a minute and a half
+//	go test ./chaos                                        each of the usual faults once, in under two minutes
 //	go test ./chaos -v -seed 7 -rounds 20                  others, and more of them
 //	go test ./chaos -v -seed 7 -rounds 20 -first 13        the same, from round 13 on
 //	go test ./chaos -v -faults kill-mailer,delete-bucket   these alone; all is every one, usual the default

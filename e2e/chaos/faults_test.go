@@ -78,6 +78,10 @@ func processFaults() []fault {
 		if slices.Contains(workers(), name) {
 			kill.window, kill.services, kill.instant = windowKilled, []string{name}, true
 			freeze.window, freeze.services = windowPaused, []string{name}
+			cut := freeze
+			cut.name, cut.usual = "cut-"+name, name == "mailer"
+			cut.begin = func(s *scene, random *rand.Rand) (string, func()) { return cutOff(s, s.one(name, random)) }
+			all = append(all, cut)
 		}
 		all = append(all, kill, freeze)
 	}
@@ -119,6 +123,12 @@ func freeze(s *scene, p *house.Program) (string, func()) {
 		return nil
 	})
 	return "froze " + pid(p), func() { p.Signal(syscall.SIGCONT) }
+}
+
+// cutOff parts a worker, which goes on, from NATS. Its wire lets nothing through when this returns.
+func cutOff(s *scene, p *house.Program) (string, func()) {
+	s.wires[p].Cut()
+	return "cut the wire between NATS and " + pid(p), s.wires[p].Mend
 }
 
 // killEverything is the machine's end, but for what the disk has not yet got.

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,6 +36,7 @@ type scene struct {
 	mailbox *sink.Mailbox
 	channel *sink.Channel
 	gallery *sink.Gallery
+	wires   map[*house.Program]*sink.Wire // between a worker and NATS
 
 	book    *book
 	now     round
@@ -57,6 +59,7 @@ func newScene(t *testing.T, h *house.House, env []string) *scene {
 	s := &scene{
 		t: t, book: newBook(), jobs: map[string]*ledger.Job{}, byEmail: map[string]string{}, notes: map[string]bool{},
 		told: map[string]bool{}, readLogs: map[string]int{}, pictures: map[string]bool{},
+		wires:   map[*house.Program]*sink.Wire{},
 		mailbox: sink.NewMailbox(t, mailTakes), channel: sink.NewChannel(t, noticeTakes), gallery: sink.NewGallery(t, pictureTakes),
 	}
 	s.Site = h.Apart(t, append([]string{
@@ -65,6 +68,12 @@ func newScene(t *testing.T, h *house.House, env []string) *scene {
 		"NATS_MAX_STORE=67108864", // the least there is: what is kept small is reached soon
 	}, env...)...)
 	s.second = s.Second(t, "mailer")
+	for _, p := range append(slices.Clone(s.Programs), s.second) {
+		if slices.Contains(workers(), p.Name) {
+			s.wires[p] = sink.NewWire(t, strings.TrimPrefix(s.NATSURL, "nats://"))
+			p.Setenv("NATS_URL=nats://" + s.wires[p].Addr)
+		}
+	}
 	nc, err := nats.Connect(s.NATSURL, nats.RetryOnFailedConnect(true), nats.MaxReconnects(-1), nats.ReconnectWait(100*time.Millisecond))
 	if err != nil {
 		t.Fatal(err)

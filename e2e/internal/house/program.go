@@ -86,6 +86,9 @@ func (p *Program) Signal(s os.Signal) {
 	}
 }
 
+// Setenv has the next start see more variables, "NAME=value", instead of others of the same name.
+func (p *Program) Setenv(env ...string) { p.env = append(p.env, env...) }
+
 // PID is the id of the process that was started last.
 func (p *Program) PID() int { return p.cmd.Process.Pid }
 

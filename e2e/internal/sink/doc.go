@@ -1,3 +1,4 @@
-// Package sink is the far side of what Handoff does, for tests that count: a mail server, a webhook and a web server with pictures.
-// Each is real as far as its protocol goes, and takes a moment, so that a process can be killed between an effect and its record.
+// Package sink is the world around Handoff for tests that count: a mail server, a webhook, a web server with pictures, and a network
+// that can be cut. Each is real as far as its protocol goes, and the far sides take a moment, so that a process can be killed between
+// an effect and its record.
 package sink

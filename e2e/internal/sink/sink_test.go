@@ -5,6 +5,7 @@ import (
 	"net/smtp"
 	"strings"
 	"testing"
+	"time"
 
 	"handoff/e2e/internal/sink"
 )
@@ -62,5 +63,32 @@ func TestChannelCountsWhatItTook(t *testing.T) {
 	}
 	if got := c.Posts(); len(got) != 1 || got[0].Text != "ada (ada@example.org)" {
 		t.Errorf("it took %+v", got)
+	}
+}
+
+func TestWireHoldsWhatComesWhileItIsCut(t *testing.T) {
+	t.Parallel()
+	m := sink.NewMailbox(t, 0)
+	w := sink.NewWire(t, m.Addr)
+	send := func() error {
+		return smtp.SendMail(w.Addr, nil, "house@example.org", []string{"ada@example.org"}, []byte("Message-ID: <a>\r\n\r\nhello\r\n"))
+	}
+	if err := send(); err != nil {
+		t.Fatal(err)
+	}
+	w.Cut()
+	sent := make(chan error)
+	go func() { sent <- send() }()
+	select {
+	case err := <-sent:
+		t.Errorf("it came through: %v", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	w.Mend()
+	if err := <-sent; err != nil {
+		t.Error(err)
+	}
+	if got := m.Letters(); len(got) != 2 {
+		t.Errorf("%d letters came, want 2", len(got))
 	}
 }
