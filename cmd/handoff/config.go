@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strconv"
 	"time"
 
@@ -19,8 +20,6 @@ import (
 type own struct {
 	// NATSAddr is where the embedded NATS server listens.
 	NATSAddr string `env:"NATS_ADDR" envDefault:"127.0.0.1:4222"`
-	// SyncInterval is how often the server flushes its files to the disk; it bounds what a power cut can take.
-	SyncInterval time.Duration `env:"NATS_SYNC_INTERVAL" envDefault:"1s"`
 	// DataDir holds everything.
 	DataDir string `env:"DATA_DIR" envDefault:"data"`
 }
@@ -31,9 +30,6 @@ func (o *own) Validate() error {
 	host, port, err := net.SplitHostPort(o.NATSAddr)
 	if n, perr := strconv.ParseUint(port, 10, 16); err != nil || host == "" || perr != nil || n == 0 {
 		errs = append(errs, fmt.Errorf("NATS_ADDR is %q: use host:port, such as 127.0.0.1:4222", o.NATSAddr))
-	}
-	if o.SyncInterval <= 0 {
-		errs = append(errs, fmt.Errorf("NATS_SYNC_INTERVAL is %s: use a time such as 1s", o.SyncInterval))
 	}
 	return errors.Join(errs...)
 }
@@ -48,6 +44,10 @@ type config struct {
 	Tasker   tasker.Config
 }
 
+// syncInterval is how often the embedded server flushes its files to the disk unless it is told otherwise; it bounds what a power cut
+// can take.
+const syncInterval = time.Second
+
 // stopMargin is what is left of the grace period for the server and the store, once the services have stopped.
 const stopMargin = 2 * time.Second
 
@@ -58,6 +58,9 @@ func loadConfig() (*config, error) {
 	}
 	if c.Common.Grace > 2*stopMargin {
 		c.Common.Grace -= stopMargin
+	}
+	if _, set := os.LookupEnv("NATS_SYNC_INTERVAL"); !set {
+		c.API.SyncInterval = syncInterval
 	}
 	if c.API.SamplesURL == "" {
 		c.API.SamplesURL = "http://" + dialable(c.API.Addr)

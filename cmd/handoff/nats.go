@@ -31,7 +31,7 @@ func startNATS(ctx context.Context, cfg *config, log *slog.Logger) (*embedded, e
 	}
 	srv, err := server.NewServer(&server.Options{
 		ServerName: "handoff", Host: host, Port: port, NoSigs: true,
-		JetStream: true, StoreDir: filepath.Join(cfg.Own.DataDir, "jetstream"), SyncInterval: cfg.Own.SyncInterval,
+		JetStream: true, StoreDir: filepath.Join(cfg.Own.DataDir, "jetstream"), SyncInterval: cfg.API.SyncInterval,
 		// The streams' own limits keep within NATS_MAX_STORE. The server's is twice that: it refuses every change of a stream
 		// while what has been promised to streams is above it, as after NATS_MAX_STORE was lowered.
 		JetStreamMaxStore: 2 * cfg.API.MaxStore, JetStreamMaxMemory: 64 << 20,

@@ -10,13 +10,16 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/api/internal/accept"
+	"handoff/services/api/internal/backlog"
 	"handoff/services/api/internal/bolt"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/health"
 	"handoff/services/api/internal/objectstore"
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
+	"handoff/services/api/internal/records"
 	"handoff/services/api/internal/relay"
+	"handoff/services/api/internal/sweep"
 	"handoff/services/api/internal/watch"
 	"handoff/services/api/internal/web"
 	"handoff/shared/daemon"
@@ -41,7 +44,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		return daemon.BadConfig(err)
 	}
 	defer func() { _ = store.Close() }() // everything has been written with an fsync
-	emails, keys, lastKey, met, err := load(store)
+	known, err := load(store)
 	if err != nil {
 		return err
 	}
@@ -56,44 +59,65 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	}
 
 	var out *relay.Relay
+	var roster *records.Writer
 	waits := watch.New(store)
-	writer := commit.New(store, lastKey, func(c *commit.Changes) { out.Committed(c) }, keys.Committed, waits.Committed)
+	writer := commit.New(store, known.lastKey, func(c *commit.Changes) { out.Committed(c) }, func(c *commit.Changes) { roster.Committed(c) },
+		known.keys.Committed, known.backlog.Committed, waits.Committed)
 	keeper := reconcile.New(p.NATS, js, streams, p.Log)
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
 		return errors.Join(err, ln.Close())
 	}
-	in := accept.New(writer, out, emails, keys, time.Now)
-	back := projection.New(store, writer, keeper, emails, js, p.Log)
-	meeting := reconcile.NewMeeting(met, back.CaughtUp(), writer, in, keeper)
+	facts := records.NewReader(known.met, writer, known.emails, keeper, js, p.Log)
+	roster = records.NewWriter(store, facts, js, cfg.SyncInterval, p.Log)
+	in := accept.New(writer, out, known.emails, known.keys, time.Now)
+	in.LimitUsers(roster)
+	back := projection.New(store, writer, facts.Gate(), known.emails, js, p.Log)
+	keeper.Restore(reconcile.Parts{Store: store, Writer: writer, Backlog: known.backlog, Relay: out, Reading: back})
+	sweeper := sweep.New(sweep.Options{
+		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Log: p.Log,
+	})
+	meeting := reconcile.NewMeeting(known.met, back.CaughtUp(), writer, in, keeper)
+	ready := func() error { return errors.Join(meeting.Ready(), roster.Err()) }
 	report := health.Sources{
-		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Ready: meeting.Ready,
+		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Ready: ready,
 	}
 	server := web.New(web.Options{
 		Accepter: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
-		Health: report.Report, Ready: meeting.Ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
+		Health: report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
 		Log: p.Log, Grace: p.Grace,
 	})
-	p.ReadyWhen(meeting.Ready)
+	p.ReadyWhen(ready)
 	p.Log.Info("Serving HTTP", "url", "http://"+ln.Addr().String())
 
 	ctx, over := context.WithCancel(ctx)
 	defer over()
 	writing := begin(ctx, over, writer.Run)
-	working := begin(ctx, over, endless(keeper.Run), endless(out.Run), endless(back.Run), meeting.Run)
+	working := begin(ctx, over, endless(keeper.Run), endless(facts.Run), endless(roster.Run), endless(out.Run), endless(back.Run),
+		endless(sweeper.Run), meeting.Run)
 	err = server.Serve(ctx, ln)
 	return errors.Join(err, working.stop(), writing.stop())
 }
 
-// load reads what is kept in memory: which addresses are taken, which requests may come again, the highest log key, and whether
-// store and NATS have met.
-func load(store *bolt.Store) (emails *accept.Emails, keys *accept.Keys, lastKey uint64, met bool, err error) {
-	emails, keys = accept.NewEmails(), accept.NewKeys()
-	if err = errors.Join(store.EachUser(emails.Load), store.EachKeyed(keys.Load)); err != nil {
-		return nil, nil, 0, false, err
+// known is what is kept of the store in memory.
+type known struct {
+	emails  *accept.Emails // taken addresses
+	keys    *accept.Keys   // requests that may come again
+	backlog *backlog.Backlog
+	lastKey uint64 // highest log key given out
+	met     bool   // store and NATS have met
+}
+
+func load(store *bolt.Store) (k known, err error) {
+	k.emails, k.keys = accept.NewEmails(), accept.NewKeys()
+	if err := errors.Join(store.EachUser(k.emails.Load), store.EachKeyed(k.keys.Load)); err != nil {
+		return k, err
 	}
-	if lastKey, err = store.LastKey(); err != nil {
-		return nil, nil, 0, false, err
+	if k.backlog, err = backlog.Load(store, time.Now); err != nil {
+		return k, err
 	}
-	met, err = store.Met()
-	return emails, keys, lastKey, met, err
+	if k.lastKey, err = store.LastKey(); err != nil {
+		return k, err
+	}
+	k.met, err = store.Met()
+	return k, err
 }

@@ -28,6 +28,8 @@ type Config struct {
 	History string `env:"HISTORY" envDefault:"on"`
 	// LogRetention is how long HISTORY keeps its copies.
 	LogRetention time.Duration `env:"LOG_RETENTION" envDefault:"168h"`
+	// SyncInterval is how long the NATS server may take to have on its disk what it has acknowledged.
+	SyncInterval time.Duration `env:"NATS_SYNC_INTERVAL" envDefault:"2m"`
 	// SamplesURL is the address under which the imager reaches this api, such as http://api:8000. When it is set, sample
 	// pictures are served below /samples/.
 	SamplesURL string `env:"SAMPLES_URL"`
@@ -48,6 +50,9 @@ func (c *Config) Validate() error {
 	}
 	if c.History != "on" && c.History != "off" {
 		errs = append(errs, fmt.Errorf("HISTORY is %q: use on or off", c.History))
+	}
+	if c.SyncInterval <= 0 {
+		errs = append(errs, fmt.Errorf("NATS_SYNC_INTERVAL is %s: use a time such as 2m", c.SyncInterval))
 	}
 	if u, err := url.Parse(c.SamplesURL); c.SamplesURL != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
 		errs = append(errs, fmt.Errorf("SAMPLES_URL is %q: use an address such as http://127.0.0.1:8000", c.SamplesURL))

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -21,8 +22,13 @@ type Store struct {
 // New makes a store on the named bucket, which need not exist yet.
 func New(js jetstream.JetStream, bucket string) *Store { return &Store{js: js, bucket: bucket} }
 
+// patience bounds a call: an answer that was lost with the connection never comes, and another attempt finds NATS again.
+const patience = 10 * time.Second
+
 // Put keeps data under name. What is there under that name already is replaced; when it is the same, nothing is written.
 func (s *Store) Put(ctx context.Context, name, contentType string, data []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	// Looked up each time: the bucket can have been deleted and made anew.
 	objects, err := s.js.ObjectStore(ctx, s.bucket)
 	if err != nil {
