@@ -223,7 +223,7 @@ func (m *model) crash(t *rapid.T) {
 }
 
 // powerLoss undoes the purges of the stream that the server had not synced. Whoever was connected is not any more.
-func (m *model) powerLoss(t *rapid.T) {
+func (m *model) powerLoss(*rapid.T) {
 	for len(m.undo) > 0 && !m.undo[0].at.After(m.now.Add(-grace)) {
 		m.undo = m.undo[1:]
 	}
