@@ -18,8 +18,10 @@ import (
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
 	"handoff/services/api/internal/records"
+	"handoff/services/api/internal/reissue"
 	"handoff/services/api/internal/relay"
 	"handoff/services/api/internal/sweep"
+	"handoff/services/api/internal/trim"
 	"handoff/services/api/internal/watch"
 	"handoff/services/api/internal/web"
 	"handoff/shared/daemon"
@@ -76,6 +78,10 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	sweeper := sweep.New(sweep.Options{
 		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Log: p.Log,
 	})
+	trimmer := trim.New(trim.Parts{
+		Store: store, Writer: writer, Backlog: known.backlog, Open: keeper.Whole, Reading: back, JetStream: js, Log: p.Log, Now: time.Now,
+		Reissue: reissue.Task, Recorded: roster.SafePosition,
+	}, cfg.limits())
 	meeting := reconcile.NewMeeting(known.met, back.CaughtUp(), writer, in, keeper)
 	ready := func() error { return errors.Join(meeting.Ready(), roster.Err()) }
 	report := health.Sources{
@@ -93,7 +99,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	defer over()
 	writing := begin(ctx, over, writer.Run)
 	working := begin(ctx, over, endless(keeper.Run), endless(facts.Run), endless(roster.Run), endless(out.Run), endless(back.Run),
-		endless(sweeper.Run), meeting.Run)
+		endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
 	err = server.Serve(ctx, ln)
 	return errors.Join(err, working.stop(), writing.stop())
 }

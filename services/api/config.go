@@ -12,6 +12,7 @@ import (
 	"github.com/shirou/gopsutil/v4/disk"
 
 	"handoff/services/api/internal/sample"
+	"handoff/services/api/internal/trim"
 	"handoff/shared/daemon"
 	"handoff/shared/stream"
 )
@@ -26,8 +27,14 @@ type Config struct {
 	MaxStore int64 `env:"NATS_MAX_STORE"`
 	// History is whether a copy of every event is kept in HISTORY: on or off.
 	History string `env:"HISTORY" envDefault:"on"`
-	// LogRetention is how long HISTORY keeps its copies.
+	// LogRetention is how long HISTORY keeps its copies, and the buckets the records of ended tasks.
 	LogRetention time.Duration `env:"LOG_RETENTION" envDefault:"168h"`
+	// JobRetention is how long ended jobs are shown; dead ones stay for longer.
+	JobRetention time.Duration `env:"JOB_RETENTION" envDefault:"168h"`
+	// JobMax is how many jobs are kept; beyond, the oldest ended ones leave.
+	JobMax int64 `env:"JOB_MAX" envDefault:"1000000"`
+	// DeadMax is how many dead jobs are kept.
+	DeadMax int `env:"DEAD_MAX" envDefault:"100000"`
 	// SyncInterval is how long the NATS server may take to have on its disk what it has acknowledged.
 	SyncInterval time.Duration `env:"NATS_SYNC_INTERVAL" envDefault:"2m"`
 	// SamplesURL is the address under which the imager reaches this api, such as http://api:8000. When it is set, sample
@@ -57,8 +64,19 @@ func (c *Config) Validate() error {
 	if u, err := url.Parse(c.SamplesURL); c.SamplesURL != "" && (err != nil || u.Scheme != "http" || u.Host == "") {
 		errs = append(errs, fmt.Errorf("SAMPLES_URL is %q: use an address such as http://127.0.0.1:8000", c.SamplesURL))
 	}
-	if c.LogRetention < time.Minute {
-		errs = append(errs, fmt.Errorf("LOG_RETENTION is %s: use a time such as 168h, at least 1m", c.LogRetention))
+	for _, retention := range []struct {
+		name string
+		time time.Duration
+	}{{"LOG_RETENTION", c.LogRetention}, {"JOB_RETENTION", c.JobRetention}} {
+		if retention.time < time.Second {
+			errs = append(errs, fmt.Errorf("%s is %s: use a time such as 168h, at least 1s", retention.name, retention.time))
+		}
+	}
+	if c.JobMax < 1 {
+		errs = append(errs, fmt.Errorf("JOB_MAX is %d: use at least 1", c.JobMax))
+	}
+	if c.DeadMax < 1 {
+		errs = append(errs, fmt.Errorf("DEAD_MAX is %d: use at least 1", c.DeadMax))
 	}
 	return errors.Join(errs...)
 }
@@ -91,6 +109,14 @@ func (c *Config) streams() (stream.Config, error) {
 		}
 	}
 	return stream.Config{MaxStore: size, History: c.History == "on", HistoryRetention: c.LogRetention}, nil
+}
+
+// limits say what trim keeps.
+func (c *Config) limits() trim.Limits {
+	return trim.Limits{
+		JobRetention: c.JobRetention, JobMax: c.JobMax, DeadMax: c.DeadMax, LogRetention: c.LogRetention,
+		Grace: max(time.Minute, 2*c.SyncInterval),
+	}
 }
 
 // samples are the pictures served below /samples/, if any.

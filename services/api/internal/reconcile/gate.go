@@ -34,6 +34,9 @@ func (r *Reconciler) passed() bool {
 	return r.open && r.epoch == r.nc.Stats().Reconnects
 }
 
+// Whole reports whether NATS has been looked after since the last connect, and nothing is being put back.
+func (r *Reconciler) Whole() bool { return r.passed() && r.Restored() == nil }
+
 // whole waits until every work stream's gate is open; false when ctx ends before.
 func (r *Reconciler) whole(ctx context.Context) bool {
 	for _, name := range stream.WorkStreams() {
