@@ -298,6 +298,7 @@ func TestNothingUnendedIsLostAndAllThatEndedGoes(t *testing.T) {
 			"project": m.project, "project more": m.project, "project most": m.project,
 			"rewind": m.rewind,
 			"crash":  m.crash,
+			"power":  m.powerLoss,
 			"time":   func(*rapid.T) { m.now = m.now.Add(time.Second) },
 			"trim":   m.step, "trim more": m.step, "trim most": m.step,
 			"": m.check,
