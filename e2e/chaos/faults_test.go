@@ -28,7 +28,7 @@ const (
 type fault struct {
 	name    string
 	touches []string // programs, of which no other fault of a round touches any; empty: all of them
-	usual   bool     // the product stands it today
+	usual   bool     // part of the short form, which has one of each kind and every kill
 
 	least, most time.Duration // how long it lasts
 

@@ -18,10 +18,10 @@ func storeFaults() []fault {
 	stores := []string{"api", house.NATSServer}
 	all := []fault{
 		{
-			name: "delete-nats-data", touches: stores, most: time.Second,
+			name: "delete-nats-data", touches: stores, usual: true, most: time.Second,
 			window: windowBucket, services: workers(), forgets: true, begin: deleteNATSData,
 		},
-		{name: "delete-api-db", touches: stores, most: time.Second, forgets: true, begin: deleteStore},
+		{name: "delete-api-db", touches: stores, usual: true, most: time.Second, forgets: true, begin: deleteStore},
 		{
 			name: "fill-stream", most: time.Second,
 			window: windowKilled, services: []string{"tasker"}, begin: fillStream,
@@ -39,7 +39,7 @@ func storeFaults() []fault {
 				},
 			},
 			fault{
-				name: "delete-bucket-" + service, touches: touches, window: windowBucket, services: []string{service},
+				name: "delete-bucket-" + service, usual: service == "mailer", touches: touches, window: windowBucket, services: []string{service},
 				begin: func(s *scene, _ *rand.Rand) (string, func()) {
 					s.must(s.js.DeleteStream(s.t.Context(), "KV_JOBS_"+service))
 					return "deleted bucket JOBS_" + service + " while it is worked with", func() {}
@@ -63,7 +63,7 @@ func storeFaults() []fault {
 				},
 			},
 			fault{
-				name: "older-stream-" + stream, touches: touches, least: short, most: long,
+				name: "older-stream-" + stream, touches: touches, usual: stream == "USERS", least: short, most: long,
 				begin: func(s *scene, _ *rand.Rand) (string, func()) { return s.older(stream, services) },
 			})
 	}

@@ -222,7 +222,7 @@ func (v *View) SetMark(stream string, m Mark) {
 // from its accept on.
 func (v *View) Settle(key uint64) { v.ch.Settled = append(v.ch.Settled, key) }
 
-// Prune removes a job that is off the window, with its row of the log and its entries.
+// Prune removes a job that is off the window, with its row of the log and its key. Entries of it that still wait are skipped by the relay.
 func (v *View) Prune(j *job.Job) { v.ch.Pruned = append(v.ch.Pruned, j) }
 
 // SetStore gives the store its id.
