@@ -63,7 +63,7 @@ func TestStartThatCantBe(t *testing.T) {
 			"DISCORD_WEBHOOK_URL (not shown", "IMAGE_MAX_PIXELS is", "NATS_SYNC_INTERVAL is",
 		}},
 		"wrong variables of one kind": {func(*testing.T, string, string, string) []string {
-			return []string{"LOG_FORMAT=xml", "SHUTDOWN_GRACE=0s", "MAIL_FROM=nobody", "LOG_RETENTION=1s", "NATS_MAX_STORE=5"}
+			return []string{"LOG_FORMAT=xml", "SHUTDOWN_GRACE=0s", "MAIL_FROM=nobody", "LOG_RETENTION=10ms", "NATS_MAX_STORE=5"}
 		}, []string{"LOG_FORMAT is \"xml\"", "SHUTDOWN_GRACE is", "MAIL_FROM is", "LOG_RETENTION is", "NATS_MAX_STORE is"}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -42,8 +42,13 @@ func Fold(t Task, s Seen) (Task, bool) {
 	}, true
 }
 
-// Behind reports whether a record says less than what is known of its task, or has another end of the same generation.
+// Behind reports whether a record says less than what is known of its task, or has another end of the same generation, and is to be
+// replaced. A running one of the task's own generation is not, while the task has not ended: after a power loss its claim may count
+// less than is known, and yet its holder lives and must not be refused its end.
 func Behind(r *event.Record, t *Task) bool {
+	if r.State == event.Running && r.Generation == t.Generation && !t.State.Ended() {
+		return false
+	}
 	return compare(r, t) < 0 || t.State.Ended() && r.Generation == t.Generation && r.State != t.State
 }
 

@@ -240,6 +240,9 @@ func TestARecordThatIsPutBackIsNotBehind(t *testing.T) {
 		if next, more := job.Fold(known, job.Seen{Record: r, Revision: 1}); more && next.State != known.State && job.Behind(r, &known) {
 			t.Fatalf("%+v says more than %+v and would be overwritten", r, known)
 		}
+		if r.State == event.Running && r.Generation == known.Generation && !known.State.Ended() && job.Behind(r, &known) {
+			t.Fatalf("%+v may have a living holder and would be overwritten", r)
+		}
 		if job.Behind(r, &known) && r.Generation > known.Generation {
 			t.Fatalf("%+v is of a later generation than %+v and would be overwritten", r, known)
 		}
