@@ -27,7 +27,7 @@ type table struct {
 	fill float64
 }
 
-// tables are the five rows of an accept: of what size, was read off an api.db.
+// tables are the rows of an accept that matter, about as large as they are there.
 func tables() []table {
 	return []table{
 		{"log", 8, 550, 0.95},
