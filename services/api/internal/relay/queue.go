@@ -15,7 +15,7 @@ func (l *lane) push(m message) {
 	l.mu.Lock()
 	l.newest = m.key
 	switch {
-	case l.behind:
+	case l.behind, m.key <= l.taken: // it is, or has been, read from the store, where it was before anybody told of it
 	case len(l.queue) >= l.limits.Queue || l.queueBytes >= l.limits.QueueBytes:
 		l.behind = true
 	default:
@@ -160,12 +160,12 @@ func (l *lane) catchUp(n int) ([]message, error) {
 		}
 		batch = append(batch, m)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if len(batch) > 0 {
 		l.taken = batch[len(batch)-1].key
 		return batch, nil
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.newest <= l.taken {
 		l.behind = false
 	} else {
