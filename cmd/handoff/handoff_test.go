@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"handoff/shared/daemon"
+	"handoff/shared/natstest"
 )
 
 func TestOwnAddressIsReachable(t *testing.T) {
@@ -45,13 +45,8 @@ func TestConfigSaysAllThatIsWrong(t *testing.T) {
 
 func testConfig(t *testing.T) *config {
 	t.Helper()
-	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = ln.Close() }()
 	t.Setenv("DATA_DIR", t.TempDir())
-	t.Setenv("NATS_ADDR", ln.Addr().String())
+	t.Setenv("NATS_ADDR", natstest.Addr(t))
 	cfg, err := loadConfig()
 	if err != nil {
 		t.Fatal(err)

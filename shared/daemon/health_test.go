@@ -82,21 +82,6 @@ func TestReadySaysWhatItWaitsFor(t *testing.T) {
 	}
 }
 
-// freePort is one that nobody listens on; a little later somebody may.
-func freePort(t *testing.T) string {
-	t.Helper()
-	ln, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
-
 func TestHealthFlag(t *testing.T) {
 	t.Parallel()
 	srv := natstest.Start(t)
@@ -144,7 +129,7 @@ func TestHealthFlag(t *testing.T) {
 	})
 	t.Run("nothing there", func(t *testing.T) {
 		t.Parallel()
-		if code, _, errs := ask(t, "127.0.0.1:"+freePort(t)); code != 1 || !strings.Contains(errs, "refused") {
+		if code, _, errs := ask(t, natstest.Addr(t)); code != 1 || !strings.Contains(errs, "refused") {
 			t.Errorf("exit code %d, %q", code, errs)
 		}
 	})

@@ -50,15 +50,19 @@ func TestConnectBeforeTheServerIsThere(t *testing.T) {
 	}
 }
 
-func withUser(t *testing.T, port int, password string) *server.Server {
+func withUser(t *testing.T, at, password string) *server.Server {
 	t.Helper()
-	srv, err := server.NewServer(&server.Options{Host: "127.0.0.1", Port: port, NoLog: true, NoSigs: true, Username: "mailer", Password: password})
+	addr, err := net.ResolveTCPAddr("tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := server.NewServer(&server.Options{Host: addr.IP.String(), Port: addr.Port, NoLog: true, NoSigs: true, Username: "mailer", Password: password})
 	if err != nil {
 		t.Fatal(err)
 	}
 	srv.Start()
 	t.Cleanup(srv.Shutdown)
-	if !srv.ReadyForConnections(10 * time.Second) {
+	if !srv.ReadyForConnections(30 * time.Second) {
 		t.Fatal("the NATS server is not ready")
 	}
 	return srv
@@ -70,9 +74,8 @@ func TestConnectOutlivesRefusedCredentials(t *testing.T) {
 	for name, first := range map[string]bool{"refused at first": false, "refused later": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			srv := withUser(t, server.RANDOM_PORT, "s3cr3t")
+			srv := withUser(t, natstest.Addr(t), "s3cr3t")
 			addr := strings.TrimPrefix(srv.ClientURL(), "nats://")
-			port := srv.Addr().(*net.TCPAddr).Port
 			if !first {
 				srv.Shutdown()
 				srv.WaitForShutdown()
@@ -84,7 +87,7 @@ func TestConnectOutlivesRefusedCredentials(t *testing.T) {
 				srv.WaitForShutdown()
 			}
 			waitFor(t, func() bool { return !nc.IsConnected() })
-			wrong := withUser(t, port, "another")
+			wrong := withUser(t, addr, "another")
 			waitFor(t, func() bool { return strings.Contains(strings.ToLower(log.String()), "authorization violation") })
 			refused := nc.Stats().Reconnects
 			waitFor(t, func() bool { return nc.Stats().Reconnects > refused+2 })
@@ -96,7 +99,7 @@ func TestConnectOutlivesRefusedCredentials(t *testing.T) {
 			}
 			wrong.Shutdown()
 			wrong.WaitForShutdown()
-			withUser(t, port, "s3cr3t")
+			withUser(t, addr, "s3cr3t")
 			waitFor(t, nc.IsConnected)
 			if strings.Contains(log.String(), "s3cr3t") || strings.Contains(log.String(), "another") {
 				t.Errorf("a password is in the log:\n%s", log.String())
@@ -121,7 +124,7 @@ func TestConnectRefusesAnAddressWithoutShowingThePassword(t *testing.T) {
 
 func TestAPasswordIsNowhereInWhatAProcessSays(t *testing.T) {
 	t.Parallel()
-	srv := withUser(t, server.RANDOM_PORT, "s3cr3t")
+	srv := withUser(t, natstest.Addr(t), "s3cr3t")
 	addr := strings.TrimPrefix(srv.ClientURL(), "nats://")
 	c := start(t, []string{"LOG_LEVEL=debug", "HEALTH_ADDR=127.0.0.1:0", "NATS_URL=nats://mailer:s3cr3t@" + addr})
 	url := c.says(`"url":"(http://[^"]+)"`)[1]

@@ -2,6 +2,7 @@ package natstest
 
 import (
 	"context"
+	"net"
 	"os"
 	"path/filepath"
 	"testing"
@@ -17,6 +18,8 @@ import (
 // MaxStore is the room that [Server.Ensure] asks for.
 const MaxStore = 256 << 20
 
+const startPatience = 30 * time.Second
+
 // A Server is an embedded NATS server on a loopback port of its own. It keeps port and directory over [Server.Restart].
 type Server struct {
 	t    testing.TB
@@ -28,8 +31,12 @@ type Server struct {
 // Start starts an empty server; it is stopped when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
+	addr, err := net.ResolveTCPAddr("tcp", Addr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
 	s := &Server{t: t, dir: t.TempDir(), opts: &server.Options{
-		Host: "127.0.0.1", Port: server.RANDOM_PORT, JetStream: true, NoLog: true, NoSigs: true,
+		Host: addr.IP.String(), Port: addr.Port, JetStream: true, NoLog: true, NoSigs: true,
 		JetStreamMaxStore: 4 << 30, JetStreamMaxMemory: 64 << 20,
 	}}
 	s.opts.StoreDir = s.dir
@@ -53,8 +60,8 @@ func (s *Server) start() {
 		s.t.Fatalf("make a NATS server: %v", err)
 	}
 	srv.Start()
-	if !srv.ReadyForConnections(10 * time.Second) {
-		s.t.Fatal("the NATS server is not ready after 10 s")
+	if !srv.ReadyForConnections(startPatience) {
+		s.t.Fatalf("the NATS server is not ready after %s", startPatience)
 	}
 	addr := srv.ClientURL()
 	s.t.Logf("NATS at %s", addr)

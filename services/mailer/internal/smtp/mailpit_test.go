@@ -3,7 +3,6 @@ package smtp_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -12,6 +11,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"handoff/shared/natstest"
 )
 
 // mailpit is a real SMTP server whose mail can be read over HTTP.
@@ -35,7 +36,7 @@ func startMailpit(t *testing.T, flags ...string) *mailpit {
 	}
 	// Another process may take a port between its choice here and mailpit's listening: then choose again.
 	for range 5 {
-		m := &mailpit{smtp: freePort(t), http: freePort(t)}
+		m := &mailpit{smtp: natstest.Addr(t), http: natstest.Addr(t)}
 		if m.start(t, path, flags) {
 			return m
 		}
@@ -156,14 +157,4 @@ func (m *mailpit) get(t *testing.T, path string) []byte {
 		t.Fatalf("ask mailpit for %s: %s, %v", path, resp.Status, err)
 	}
 	return b
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return fmt.Sprint(l.Addr())
 }
