@@ -17,6 +17,6 @@ load:
 e2e:
 	go test -count=1 ./e2e/...
 chaos:
-	go test -count=1 -v -timeout 0 -run TestChaos ./e2e/chaos -seed $(or $(SEED),1) -rounds $(or $(ROUNDS),200) -faults $(or $(FAULTS),usual)
+	go test -count=1 -v -timeout 0 -run TestChaos ./e2e/chaos -seed $(or $(SEED),1) -rounds $(or $(ROUNDS),200) -faults $(or $(FAULTS),usual) -report $(CURDIR)/$(or $(REPORT),chaos.md)
 ci:
 	.ci/run

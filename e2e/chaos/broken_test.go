@@ -18,7 +18,7 @@ func TestSuiteFindsWhatABrokenWorkerDoes(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it takes long; run without -short")
 	}
-	s := newScene(t, home(t), nil)
+	s := newScene(t, home(t), false, nil)
 	s.now = round{number: 1}
 	for range 2 {
 		s.ask(1, s.registration("/users/with-notifications/", "mailer", "notifier"))

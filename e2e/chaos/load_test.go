@@ -33,6 +33,13 @@ type book struct {
 
 func newBook() *book { return &book{unknown: map[int]int{}, refused: map[int]int{}} }
 
+// refusals gives how many requests were answered with a status.
+func (b *book) refusals(status int) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.refused[status]
+}
+
 // A request is what a client asks for.
 type request struct {
 	path, body string

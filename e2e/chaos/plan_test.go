@@ -92,12 +92,15 @@ func (d *deck) between(least, most time.Duration) time.Duration {
 	return least + time.Duration(d.random.Int64N(int64(most-least)+1))
 }
 
-// choose finds the faults of a list of names.
+// choose finds the faults of a list of names. One with a minus before it takes away.
 func choose(names string) ([]fault, error) {
 	var chosen []fault
 	for name := range strings.SplitSeq(names, ",") {
 		n := len(chosen)
-		for _, f := range slices.Concat(processFaults(), storeFaults()) {
+		if without, minus := strings.CutPrefix(name, "-"); minus {
+			chosen = slices.DeleteFunc(chosen, func(f fault) bool { return f.name == without })
+		}
+		for _, f := range slices.Concat(processFaults(), storeFaults(), laterFaults(), diskFaults()) {
 			if f.name == name || name == "all" || name == "usual" && f.usual {
 				chosen = append(chosen, f)
 			}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -53,8 +54,8 @@ type scene struct {
 	pictures               map[string]bool
 }
 
-// newScene starts a site. env goes to every service.
-func newScene(t *testing.T, h *house.House, env []string) *scene {
+// newScene starts a site. rooms gives each store a disk of its own; env goes to every service.
+func newScene(t *testing.T, h *house.House, rooms bool, env []string) *scene {
 	t.Helper()
 	s := &scene{
 		t: t, book: newBook(), jobs: map[string]*ledger.Job{}, byEmail: map[string]string{}, notes: map[string]bool{},
@@ -66,7 +67,13 @@ func newScene(t *testing.T, h *house.House, env []string) *scene {
 		"MAIL_DRIVER=smtp", "SMTP_URL=smtp://" + s.mailbox.Addr + "?tls=none", "DISCORD_WEBHOOK_URL=" + s.channel.URL,
 		"IMAGE_ALLOW=" + s.gallery.Addr,
 		"NATS_MAX_STORE=67108864", // the least there is: what is kept small is reached soon
+		"NATS_SYNC_INTERVAL=1s",   // as the server has it
 	}, env...)...)
+	s.Program("api").Setenv("DATA_DIR=" + filepath.Dir(s.store()))
+	if rooms {
+		s.must(giveRoom(t, filepath.Dir(s.store())))
+		s.must(giveRoom(t, filepath.Join(s.Dir, "nats")))
+	}
 	s.second = s.Second(t, "mailer")
 	for _, p := range append(slices.Clone(s.Programs), s.second) {
 		if slices.Contains(workers(), p.Name) {
@@ -85,6 +92,9 @@ func newScene(t *testing.T, h *house.House, env []string) *scene {
 	s.Start()
 	return s
 }
+
+// store is the api's file.
+func (s *scene) store() string { return filepath.Join(s.Dir, "api", "api.db") }
 
 // end kills what runs; the scene is over.
 func (s *scene) end() {
@@ -120,6 +130,9 @@ func (s *scene) play(r round, limit time.Duration) ledger.Round {
 	s.inject(r)
 	enough()
 	mended := time.Now()
+	for _, f := range r.faults {
+		limit = max(limit, f.patience)
+	}
 	recovered, err := s.settle(limit)
 	result := ledger.Round{Accepted: len(s.book.accepted) - before, Settled: !recovered.IsZero()}
 	if result.Settled {

@@ -23,9 +23,10 @@ func storeFaults() []fault {
 		},
 		{name: "delete-api-db", touches: stores, usual: true, most: time.Second, forgets: true, begin: deleteStore},
 		{
-			name: "fill-stream", most: time.Second,
+			name: "fill-stream", most: time.Second, patience: slow,
 			window: windowKilled, services: []string{"tasker"}, begin: fillStream,
 		},
+		{name: "fill-bucket", touches: append(workers(), house.NATSServer), patience: slow, begin: fillBucket},
 	}
 	for service, stream := range consumers() {
 		touches := []string{house.NATSServer, service}
@@ -40,10 +41,7 @@ func storeFaults() []fault {
 			},
 			fault{
 				name: "delete-bucket-" + service, usual: service == "mailer", touches: touches, window: windowBucket, services: []string{service},
-				begin: func(s *scene, _ *rand.Rand) (string, func()) {
-					s.must(s.js.DeleteStream(s.t.Context(), "KV_JOBS_"+service))
-					return "deleted bucket JOBS_" + service + " while it is worked with", func() {}
-				},
+				begin: func(s *scene, _ *rand.Rand) (string, func()) { return s.deleteBucket(service) },
 			},
 			fault{
 				name: "older-bucket-" + service, touches: touches, least: short, most: long,
@@ -74,6 +72,9 @@ func storeFaults() []fault {
 const (
 	short = 500 * time.Millisecond
 	long  = 2 * time.Second
+
+	// slow is for what waits until trim may take records away, which is a minute after their messages have gone.
+	slow = 3 * time.Minute
 )
 
 // streams are the work streams with the services that work from each.
@@ -135,7 +136,7 @@ func (s *scene) older(name string, services []string) (string, func()) {
 func deleteNATSData(s *scene, _ *rand.Rand) (string, func()) {
 	nats := s.Program(house.NATSServer)
 	nats.Stop()
-	s.must(os.RemoveAll(filepath.Join(s.Dir, "nats")))
+	s.must(os.RemoveAll(filepath.Join(s.Dir, "nats", "jetstream")))
 	return "stopped the server and deleted its data", nats.Start
 }
 
@@ -144,7 +145,7 @@ func deleteStore(s *scene, _ *rand.Rand) (string, func()) {
 	api := s.Program("api")
 	s.awaitRelayed()
 	api.Stop()
-	s.must(os.Remove(filepath.Join(s.Dir, "api.db")))
+	s.must(os.Remove(s.store()))
 	return "stopped the api and deleted api.db", api.Start
 }
 

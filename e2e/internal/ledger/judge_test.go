@@ -139,9 +139,9 @@ func TestTableCountsWindowsForTheFaultThatOpenedThem(t *testing.T) {
 	})
 	for _, line := range []string{
 		"| kill-api | 1 | 100 | 0 | 0 | 0 | 6.0 s, 6.0 s |",
-		"| kill-mailer | 2 | 150 | 1 | 2 | 1 | 6.0 s, 6.0 s; 1 never |",
-		"| **all rounds** | 2 | 150 | 1 | 2 | 1 | 6.0 s, 6.0 s; 1 never |",
-		"| a window | 2 |",
+		"| kill-mailer | 2 | 150 | 1 | 1 | 2 a | 6.0 s, 6.0 s; 1 never |",
+		"| **all rounds** | 2 | 150 | 1 | 1 | 2 a | 6.0 s, 6.0 s; 1 never |",
+		"| a | a window | 2 |",
 	} {
 		if !strings.Contains(got, line+"\n") {
 			t.Errorf("there is no line %s in\n%s", line, got)

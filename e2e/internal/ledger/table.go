@@ -18,47 +18,48 @@ type Round struct {
 }
 
 type row struct {
-	fault                               string
-	rounds, accepted, lost, window, out int
-	recovery                            []time.Duration
+	fault                       string
+	rounds, accepted, lost, out int
+	windows                     map[string]int // done twice within each
+	recovery                    []time.Duration
 }
 
 // Table shows, as Markdown, what each fault came to, and how often each window was met. A round with several faults counts in the row
 // of each; what was done twice within a window counts in the row of the fault that opened it.
 func Table(rounds []Round) string {
 	rows := map[string]*row{}
-	total := &row{fault: "**all rounds**"}
-	windows := map[string]int{}
+	total := newRow("**all rounds**")
 	for _, r := range rounds {
 		total.add(r, "")
 		for _, fault := range r.Faults {
 			if rows[fault] == nil {
-				rows[fault] = &row{fault: fault}
+				rows[fault] = newRow(fault)
 			}
 			rows[fault].add(r, fault)
 		}
-		for _, f := range r.Findings {
-			if f.Kind == Twice && f.Allowed() {
-				windows[f.Window]++
-			}
-		}
 	}
+	names := slices.Sorted(maps.Keys(total.windows))
 	var b strings.Builder
-	b.WriteString("| fault | rounds | jobs accepted | lost | done twice, within a window | done twice, outside | time to recover: median, longest |\n")
+	b.WriteString("| fault | rounds | jobs accepted | lost | done twice | within a window | time to recover: median, longest |\n")
 	b.WriteString("| --- | --- | --- | --- | --- | --- | --- |\n")
 	for _, name := range slices.Sorted(maps.Keys(rows)) {
-		b.WriteString(rows[name].String())
+		b.WriteString(rows[name].line(names))
 	}
-	b.WriteString(total.String())
-	b.WriteString("\n| window | effects done twice |\n| --- | --- |\n")
-	for _, name := range slices.Sorted(maps.Keys(windows)) {
-		fmt.Fprintf(&b, "| %s | %d |\n", name, windows[name])
+	b.WriteString(total.line(names))
+	b.WriteString("\n| | window | effects done twice |\n| --- | --- | --- |\n")
+	for i, name := range names {
+		fmt.Fprintf(&b, "| %c | %s | %d |\n", letter(i), name, total.windows[name])
 	}
-	if len(windows) == 0 {
-		b.WriteString("| none was met | 0 |\n")
+	if len(names) == 0 {
+		b.WriteString("| | none was met | 0 |\n")
 	}
 	return b.String()
 }
+
+// letter stands for a window in the rows.
+func letter(i int) rune { return rune('a' + i) }
+
+func newRow(fault string) *row { return &row{fault: fault, windows: map[string]int{}} }
 
 // add counts a round; fault is whose windows count, empty for everybody's.
 func (w *row) add(r Round, fault string) {
@@ -74,12 +75,13 @@ func (w *row) add(r Round, fault string) {
 		case f.Kind == Twice && !f.Allowed():
 			w.out++
 		case f.Kind == Twice && (fault == "" || f.Fault == fault):
-			w.window++
+			w.windows[f.Window]++
 		}
 	}
 }
 
-func (w *row) String() string {
+// line is the row as Markdown, with windows by their place in names.
+func (w *row) line(names []string) string {
 	recovery := "never"
 	if n := len(w.recovery); n > 0 {
 		slices.Sort(w.recovery)
@@ -88,5 +90,15 @@ func (w *row) String() string {
 			recovery += fmt.Sprintf("; %d never", w.rounds-n)
 		}
 	}
-	return fmt.Sprintf("| %s | %d | %d | %d | %d | %d | %s |\n", w.fault, w.rounds, w.accepted, w.lost, w.window, w.out, recovery)
+	var within []string
+	for i, name := range names {
+		if n := w.windows[name]; n > 0 {
+			within = append(within, fmt.Sprintf("%d %c", n, letter(i)))
+		}
+	}
+	if len(within) == 0 {
+		within = []string{"0"}
+	}
+	return fmt.Sprintf("| %s | %d | %d | %d | %d | %s | %s |\n",
+		w.fault, w.rounds, w.accepted, w.lost, w.out, strings.Join(within, ", "), recovery)
 }
