@@ -24,6 +24,7 @@ func TestParse(t *testing.T) {
 		{"-duration 2s -raw 1s -connections 8 -workers off -dir .", ""},
 		{"-duration 0s", "-duration"},
 		{"-raw -1s", "-duration and -raw"},
+		{"-users -1", "-users is -1"},
 		{"-connections 0", "-connections is 0"},
 		{"-connections 5000", "-connections is 5000"},
 		{"-workers maybe", `-workers is "maybe"`},
@@ -116,7 +117,7 @@ func TestSendCountsWhatIsAcceptedAndWhatIsNot(t *testing.T) {
 	seen := &registrations{emails: map[string]int{}}
 	server := httptest.NewServer(seen)
 	t.Cleanup(server.Close)
-	got := send(t.Context(), server.URL, 3, 0, 300*time.Millisecond)
+	got := send(t.Context(), server.URL, sending{name: "u", connections: 3, d: 300 * time.Millisecond})
 	seen.mu.Lock()
 	defer seen.mu.Unlock()
 	for email, n := range seen.emails {
@@ -142,7 +143,7 @@ func TestSendCountsWhatIsAcceptedAndWhatIsNot(t *testing.T) {
 
 func TestSendSaysThatNobodyAnswers(t *testing.T) {
 	t.Parallel()
-	got := send(t.Context(), "http://127.0.0.1:1", 2, 0, 100*time.Millisecond)
+	got := send(t.Context(), "http://127.0.0.1:1", sending{connections: 2, d: 100 * time.Millisecond})
 	if len(got.latencies) != 0 || len(got.refused) == 0 {
 		t.Errorf("send gives %+v", got)
 	}
@@ -152,7 +153,7 @@ func TestSendEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if got := send(ctx, "http://127.0.0.1:1", 2, 0, time.Hour); len(got.latencies)+len(got.refused) != 0 {
+	if got := send(ctx, "http://127.0.0.1:1", sending{connections: 2, d: time.Hour}); len(got.latencies)+len(got.refused) != 0 {
 		t.Errorf("send gives %+v", got)
 	}
 }
@@ -166,14 +167,28 @@ func TestAcceptMeasuresBothForms(t *testing.T) {
 		t.Run(workers, func(t *testing.T) {
 			t.Parallel()
 			var out, errOut bytes.Buffer
-			args := []string{"-duration", "200ms", "-raw", "50ms", "-connections", "4", "-workers", workers, "-dir", t.TempDir()}
+			args := []string{"-duration", "200ms", "-raw", "50ms", "-connections", "4", "-users", "50", "-workers", workers, "-dir", t.TempDir()}
 			if code := run(t.Context(), args, &out, &errOut); code != 0 {
 				t.Fatalf("exit code %d: %s", code, errOut.String())
 			}
-			if !strings.Contains(out.String(), "bbolt alone, 4 writers") || !strings.Contains(out.String(), "ratio: ") {
+			if !strings.Contains(out.String(), "bbolt alone, 4 writers") || !strings.Contains(out.String(), "ratio: ") ||
+				!strings.Contains(out.String(), " with 50 users, ") || strings.Count(out.String(), "NATS was behind by") != 2 {
 				t.Errorf("printed\n%s", out.String())
 			}
 		})
+	}
+}
+
+func TestSendKeepsToItsRate(t *testing.T) {
+	t.Parallel()
+	seen := &registrations{emails: map[string]int{}}
+	server := httptest.NewServer(seen)
+	t.Cleanup(server.Close)
+	send(t.Context(), server.URL, sending{name: "h", connections: 2, d: time.Second, rate: 20})
+	seen.mu.Lock()
+	defer seen.mu.Unlock()
+	if n := len(seen.emails); n == 0 || n > 22 {
+		t.Errorf("%d were sent in a second, want at most 20", n)
 	}
 }
 

@@ -15,6 +15,7 @@ import (
 const (
 	Default = "cmd/handoff"          // everything in one process
 	API     = "services/api/cmd/api" // the api alone
+	fill    = "services/api/internal/fill"
 )
 
 // build makes the binary of a folder of the checkout and gives its path in dir.

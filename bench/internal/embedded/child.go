@@ -17,7 +17,7 @@ import (
 
 const (
 	// startPatience is how long a child may take until it is ready.
-	startPatience = 30 * time.Second
+	startPatience = 2 * time.Minute
 	// stopPatience is more than the ten seconds that a child allows itself.
 	stopPatience = 15 * time.Second
 	pollEvery    = 20 * time.Millisecond
@@ -35,6 +35,8 @@ type Options struct {
 	Addr string
 	// Dir is where its data is kept, in a directory of its own that is removed at the end; the system's temporary one when empty.
 	Dir string
+	// Data is its DATA_DIR, if that is to outlive it; one in Dir when empty.
+	Data string
 	// Env are further variables, such as NATS_URL.
 	Env map[string]string
 }
@@ -43,6 +45,8 @@ type Options struct {
 type Child struct {
 	// URL is where it serves HTTP.
 	URL string
+	// Took is how long it took from its start until it was ready.
+	Took time.Duration
 
 	dir    string
 	cmd    *exec.Cmd
@@ -77,16 +81,24 @@ func Start(ctx context.Context, o Options) (_ *Child, err error) {
 		return nil, err
 	}
 	c.URL = "http://" + o.Addr
-	env := map[string]string{"ADDR": o.Addr, "NATS_ADDR": nats, "DATA_DIR": filepath.Join(dir, "data")}
+	if o.Data == "" {
+		o.Data = filepath.Join(dir, "data")
+	}
+	env := map[string]string{"ADDR": o.Addr, "NATS_ADDR": nats, "DATA_DIR": o.Data}
 	maps.Copy(env, o.Env)
+	begun := time.Now()
 	if err := c.run(binary, environment(env)); err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Command, err)
 	}
 	if err := c.waitReady(ctx); err != nil {
 		return nil, fmt.Errorf("start %s: %w", o.Command, err)
 	}
+	c.Took = time.Since(begun)
 	return c, nil
 }
+
+// PID is the number of the process.
+func (c *Child) PID() int { return c.cmd.Process.Pid }
 
 func (c *Child) run(binary string, env []string) error {
 	var err error
