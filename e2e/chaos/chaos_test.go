@@ -13,7 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"handoff/e2e/internal/house"
 	"handoff/e2e/internal/ledger"
 )
 
@@ -86,7 +85,7 @@ func possible(t *testing.T, chosen []fault) (_ []fault, rooms bool) {
 	if !slices.ContainsFunc(chosen, needs) {
 		return chosen, false
 	}
-	if err := house.GiveRoom(t, filepath.Join(t.TempDir(), "room"), roomBytes); err != nil {
+	if err := giveRoom(t, filepath.Join(t.TempDir(), "room")); err != nil {
 		t.Logf("NOT TESTED: full disks: %v", err)
 		return slices.DeleteFunc(chosen, needs), false
 	}

@@ -8,13 +8,13 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
-	"golang.org/x/sync/errgroup"
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/backlog"
 	"handoff/services/api/internal/bolt"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/health"
+	"handoff/services/api/internal/lease"
 	"handoff/services/api/internal/objectstore"
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
@@ -47,6 +47,10 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		return daemon.BadConfig(err)
 	}
 	defer func() { _ = store.Close() }() // everything has been written with an fsync
+	me, err := store.Identity()
+	if err != nil {
+		return err
+	}
 	known, err := load(store)
 	if err != nil {
 		return err
@@ -75,16 +79,24 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	in := accept.New(writer, out, known.emails, known.keys, time.Now)
 	in.LimitUsers(roster)
 	back := projection.New(store, writer, facts.Gate(), known.emails, js, p.Log)
-	keeper.Restore(reconcile.Parts{Store: store, Writer: writer, Backlog: known.backlog, Relay: out, Reading: back})
+	recovery := &lease.Recovery{
+		JetStream: js, Writer: writer, CatchUp: []func(context.Context) error{keeper.CatchUp, roster.CatchUp},
+		Backlog: known.backlog, LastKey: known.lastKey, Now: time.Now, Log: p.Log,
+	}
+	holder := lease.New(lease.Options{
+		NATS: p.NATS, JetStream: js, Writer: writer, Me: me, Recover: recovery.Run, Changed: keeper.Check, Log: p.Log,
+	})
+	in.Under(holder)
+	keeper.Restore(reconcile.Parts{Holder: holder, Store: store, Writer: writer, Backlog: known.backlog, Relay: out, Reading: back})
 	sweeper := sweep.New(sweep.Options{
-		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Log: p.Log,
+		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Allowed: holder.Leading, Log: p.Log,
 	})
 	trimmer := trim.New(trim.Parts{
 		Store: store, Writer: writer, Backlog: known.backlog, Open: keeper.Whole, Reading: back, JetStream: js, Log: p.Log, Now: time.Now,
-		Reissue: reissue.Task, Recorded: roster.SafePosition,
+		Reissue: reissue.Task, Recorded: roster.SafePosition, Leader: holder,
 	}, cfg.limits())
 	meeting := reconcile.NewMeeting(known.met, back.CaughtUp(), writer, in, keeper)
-	ready := func() error { return errors.Join(meeting.Ready(), roster.Err()) }
+	ready := func() error { return errors.Join(holder.Ready(), meeting.Ready(), roster.Err()) }
 	report := health.Sources{
 		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Ready: ready,
 	}
@@ -99,10 +111,11 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	ctx, over := context.WithCancel(ctx)
 	defer over()
 	writing := begin(ctx, over, writer.Run)
+	holding := begin(ctx, over, endless(holder.Run))
 	working := begin(ctx, over, endless(keeper.Run), endless(facts.Run), endless(roster.Run), endless(out.Run), endless(back.Run),
 		endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
 	err = server.Serve(ctx, ln)
-	return errors.Join(err, working.stop(), writing.stop())
+	return errors.Join(err, working.stop(), holding.stop(), writing.stop())
 }
 
 // known is what is kept of the store in memory.
@@ -114,27 +127,17 @@ type known struct {
 	met     bool   // store and NATS have met
 }
 
-// load reads all at once: the file is one, the processors are not.
 func load(store *bolt.Store) (k known, err error) {
-	size, err := store.Size()
-	if err != nil {
+	k.emails, k.keys = accept.NewEmails(), accept.NewKeys()
+	if err := errors.Join(store.EachUser(k.emails.Load), store.EachKeyed(k.keys.Load)); err != nil {
 		return k, err
 	}
-	k.emails, k.keys = accept.NewEmails(), accept.NewKeys()
-	k.emails.Expect(size.Users)
+	if k.backlog, err = backlog.Load(store, time.Now); err != nil {
+		return k, err
+	}
 	if k.lastKey, err = store.LastKey(); err != nil {
 		return k, err
 	}
-	if k.met, err = store.Met(); err != nil {
-		return k, err
-	}
-	var all errgroup.Group
-	all.Go(func() error { return store.EachEmail(k.emails.Load) })
-	all.Go(func() error { return store.EachKeyed(k.keys.Load) })
-	all.Go(func() (err error) {
-		k.backlog, err = backlog.Load(store, time.Now)
-		return err
-	})
-	err = all.Wait()
+	k.met, err = store.Met()
 	return k, err
 }

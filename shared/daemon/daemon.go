@@ -55,14 +55,7 @@ func (p *Process) Ready() error {
 		}
 		return errors.Join(why, f())
 	}
-	err := f()
-	if p.NATS != nil {
-		// What it may not do only times out where it is tried. The client forgets this at the next connect.
-		if refused := p.NATS.LastError(); errors.Is(refused, nats.ErrPermissionViolation) {
-			return errors.Join(refused, err)
-		}
-	}
-	return err
+	return f()
 }
 
 // stop makes the process unready for good: nothing new should be sent its way.

@@ -102,20 +102,6 @@ func TestTwoAddressesUnderOneFingerprint(t *testing.T) {
 	}
 }
 
-func TestADiskThatDoesNotTakeItIsAskedAgainLater(t *testing.T) {
-	t.Parallel()
-	r := opened(t)
-	r.store.before = func() error { return fmt.Errorf("%w: input/output error", commit.ErrNotWritten) }
-	_, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
-	if why, ok := errors.AsType[*accept.UnavailableError](err); !ok || why.RetryAfter <= 0 {
-		t.Fatalf("on a broken disk: %v, want an UnavailableError", err)
-	}
-	r.store.before = nil
-	if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); err != nil {
-		t.Errorf("when it takes it again: %v", err)
-	}
-}
-
 func TestARolledBackAcceptFreesItsAddress(t *testing.T) {
 	t.Parallel()
 	r := opened(t)
@@ -143,7 +129,7 @@ func TestAddressesOfAnEarlierProcessAreTaken(t *testing.T) {
 	}
 	r.stop()
 	next := rigAt(t, r.path, accept.NewEmails(), accept.NewKeys())
-	next.emails.Load(u.Key+100, "gone@example.org") // of a user that the store does not have
+	next.emails.Load(user.User{Email: "gone@example.org", Key: u.Key + 100}) // of a user that the store does not have
 	next.Open()
 	if _, err := next.Register(t.Context(), accept.Key{}, "A@example.org", "a", false); !errors.Is(err, user.ErrTaken) {
 		t.Errorf("after a restart: %v, want ErrTaken", err)

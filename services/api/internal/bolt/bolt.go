@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -49,15 +48,11 @@ const (
 
 // Store is an open api.db.
 type Store struct {
-	db     *bolt.DB
-	failed atomic.Pointer[error] // see Err
+	db *bolt.DB
 }
 
-// Close closes the file. It writes which pages are free, which no transaction does, so that the next [Open] need not find out: after a
-// kill it does. Where there is no room for that the file is whole without.
+// Close closes the file.
 func (s *Store) Close() error {
-	s.db.NoFreelistSync = false
-	_ = s.db.Update(func(*bolt.Tx) error { return nil })
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the store: %w", err)
 	}

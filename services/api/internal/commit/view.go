@@ -2,7 +2,6 @@ package commit
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -241,8 +240,6 @@ func (v *View) OnRollback(f func()) { v.rollback = append(v.rollback, f) }
 var (
 	// ErrStopped is returned for what is handed to a committer that has stopped.
 	ErrStopped = errors.New("the store is closing")
-	// ErrNotWritten is returned by a [Store] that could not write and is unharmed by that: the next transaction may pass.
-	ErrNotWritten = errors.New("the store does not take it")
-	// ErrNoSpace is the [ErrNotWritten] of one that has no room.
-	ErrNoSpace = fmt.Errorf("%w: no space left", ErrNotWritten)
+	// ErrNoSpace is returned by a [Store] that could not write for want of room and is unharmed by that.
+	ErrNoSpace = errors.New("no space left in the store")
 )

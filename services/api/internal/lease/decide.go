@@ -12,6 +12,9 @@ type Record struct {
 	File  string `json:"file"`
 	Start uint64 `json:"start"`           // the file's start number
 	Token string `json:"token,omitempty"` // of the process; empty when it was given back
+
+	// Behind says that the file did not know yet what others had done while they held the lease.
+	Behind bool `json:"behind,omitempty"`
 }
 
 // An Action is what to do about the lease.
@@ -56,6 +59,7 @@ type Decision struct {
 	Action Action
 	Store  string
 	Old    bool // our file is an old copy of the one that holds, or held, the lease
+	Behind bool // of Claim: others have held the lease since our file knew, and it has to learn first what they did
 }
 
 // Decide is the one rule by which a store is held.
@@ -77,16 +81,19 @@ func Decide(in Input) Decision {
 		return Decision{Action: Claim, Old: old}
 	case found != nil && found.Token == in.Token:
 		return Decision{Action: Keep, Old: old}
-	case found != nil && found.Token == "":
-		return Decision{Action: Claim, Old: old}
-	case in.restarted(), in.Still >= in.TakeOver:
-		return Decision{Action: Claim, Old: old}
+	case found != nil && found.Token == "", in.restarted(), in.Still >= in.TakeOver:
+		return Decision{Action: Claim, Old: old, Behind: in.others()}
 	}
 	return Decision{Action: StandBy, Old: old}
 }
 
 // behind reports whether the file was started more often than this one knows of.
 func (in *Input) behind() bool { return !in.Held && in.Me.Start < max(in.Ahead, in.ofOurFile()) }
+
+// others reports whether others may have held the lease since this process or an earlier one on our file did.
+func (in *Input) others() bool {
+	return in.Found == nil || in.Held || in.Found.File != in.Me.File || in.Found.Behind
+}
 
 // ofOurFile gives the start number in the lease, if that is of our file.
 func (in *Input) ofOurFile() uint64 {

@@ -27,6 +27,7 @@ const (
 	reasonOther   = "another api holds this store"
 	reasonOld     = "an old copy of this store"
 	reasonForeign = "this NATS belongs to another store"
+	reasonBehind  = "learning what another api has done that held this store"
 	reasonUnknown = "it is not known yet whether another api holds this store"
 )
 
@@ -44,9 +45,10 @@ type Options struct {
 	TakeOver  time.Duration   // default [DefaultTakeOver]
 	Log       *slog.Logger
 
-	// Recover makes an old copy current, and gives its file the start number start. It is called once the lease is ours, in a
-	// goroutine of its own, and again later if it fails. See [Recovery].
-	Recover func(ctx context.Context, start uint64) error
+	// Recover makes a file current that is an old copy, or if old is false one that has stood by while others held the lease, and
+	// gives it the start number start. It is called once the lease is ours, in a goroutine of its own, and again later if it fails.
+	// See [Recovery].
+	Recover func(ctx context.Context, start uint64, old bool) error
 	// Changed is called after every change of what the lease says of itself. It must not block.
 	Changed func()
 }
@@ -67,15 +69,36 @@ type Lease struct {
 	recovery  chan recovery // nil when none is under way
 }
 
+// A Standing is what an api may do to NATS.
+type Standing int
+
+// The standings there are.
+const (
+	// Outside may do nothing: it is not known yet who holds the store, NATS is away, or it belongs to another store.
+	Outside Standing = iota
+	// Reading may read: our file is an old copy, and another holds the lease.
+	Reading
+	// Beside may also publish what was accepted: another holds the lease.
+	Beside
+	// CatchingUp holds the lease with a file that is not current yet: it makes and puts back what is missing, and reads everything,
+	// but publishes nothing meanwhile.
+	CatchingUp
+	// Leading may do everything.
+	Leading
+)
+
+func (s Standing) String() string {
+	return [...]string{"outside", "reading", "beside", "catching up", "leading"}[s]
+}
+
 // state is what a lease says of itself. It is replaced, never changed.
 type state struct {
 	decided  bool
 	store    string
-	token    string    // ours, that is or would be in the lease
-	leads    bool      // the lease is ours, and our file is current
-	sent     time.Time // when it was last written
+	token    string // ours, that is or would be in the lease
+	standing Standing
+	sent     time.Time // when the lease was last written by us
 	refusing string    // why no requests are taken
-	relays   bool      // what was accepted may be published
 	epoch    uint64    // of the connection on which that was found out
 }
 
@@ -92,24 +115,23 @@ func New(o Options) *Lease {
 	return l
 }
 
-// Leading reports whether this api may trim, sweep and reconcile: it holds the lease, and nobody can have taken it over since it
-// last wrote it.
-func (l *Lease) Leading() bool {
+// Standing says what this api may do to NATS, on this connection. Who holds the lease is sure of it for as long as nobody can have
+// taken it over since it was last written.
+func (l *Lease) Standing() Standing {
 	s := l.state.Load()
-	return s.leads && l.connected(s) && time.Since(s.sent) < l.mind.valid
+	switch {
+	case !l.o.NATS.IsConnected(), l.o.NATS.Stats().Reconnects != s.epoch:
+		return Outside
+	case s.standing == Leading && time.Since(s.sent) >= l.mind.valid:
+		return Beside
+	case s.standing == CatchingUp && time.Since(s.sent) >= l.mind.valid:
+		return Reading
+	}
+	return s.standing
 }
 
-// MayRelay reports whether what was accepted may be published: on this connection the streams are those of our store. An api that
-// another has replaced still does; an old copy doesn't until it is current.
-func (l *Lease) MayRelay() bool {
-	s := l.state.Load()
-	return s.relays && l.connected(s)
-}
-
-// connected reports whether we are still on the connection of which s speaks.
-func (l *Lease) connected(s *state) bool {
-	return l.o.NATS.IsConnected() && l.o.NATS.Stats().Reconnects == s.epoch
-}
+// Leading reports whether this api may trim, sweep and reconcile.
+func (l *Lease) Leading() bool { return l.Standing() == Leading }
 
 // Refusing says why no requests are taken; empty when they are. While NATS is away it stays what it was: nobody can have proved
 // otherwise. A start that gets no word from NATS takes requests after a moment.
@@ -144,7 +166,7 @@ func (l *Lease) Decided() <-chan struct{} { return l.decided }
 
 // say replaces what the lease says of itself.
 func (l *Lease) say(next state) {
-	next.store, next.token, next.leads, next.sent = l.mind.me.Store, l.mind.token, l.mind.leads, l.mind.sent
+	next.store, next.token, next.sent = l.mind.me.Store, l.mind.token, l.mind.sent
 	last := l.state.Swap(&next)
 	if next.decided && !last.decided {
 		close(l.decided)

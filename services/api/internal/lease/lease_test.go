@@ -271,7 +271,7 @@ func TestADeletedNATSIsTakenByWhoLed(t *testing.T) {
 func TestReadyOfALeaseThatKnowsNothing(t *testing.T) {
 	t.Parallel()
 	l := lease.New(lease.Options{NATS: natstest.Start(t).Connect()})
-	if l.Ready() == nil || l.Leading() || l.MayRelay() {
+	if l.Ready() == nil || l.Standing() != lease.Outside {
 		t.Error("it is ready before anything is known")
 	}
 }

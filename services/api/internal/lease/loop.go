@@ -117,20 +117,24 @@ func (l *Lease) step(ctx, recovering context.Context) error {
 		l.say(state{decided: true, refusing: reasonForeign, epoch: epoch})
 		return nil
 	case StandBy:
-		l.say(state{decided: true, refusing: standing(d, found, l.mind.held), relays: !d.Old, epoch: epoch})
+		next := state{decided: true, refusing: standingBy(d, found, l.mind.held && !l.mind.behind), standing: Beside, epoch: epoch}
+		if d.Old {
+			next.standing = Reading
+		}
+		l.say(next)
 		return nil
 	}
 	return l.hold(ctx, recovering, hold{kv: kv, found: found, revision: revision, epoch: epoch, d: d})
 }
 
-// standing says why who stands by takes no requests.
-func standing(d Decision, found *Record, held bool) string {
+// standingBy says why who stands by takes no requests.
+func standingBy(d Decision, found *Record, current bool) string {
 	switch {
 	case d.Old:
 		return reasonOld
 	case found != nil:
 		return reasonOther
-	case held:
+	case current:
 		return "" // the lease was lost with nobody in sight; it will be ours again
 	}
 	return reasonUnknown
@@ -159,49 +163,60 @@ func (l *Lease) hold(ctx, recovering context.Context, h hold) error {
 		}
 	}
 	l.mind.wrote(h.d, sent)
-	next := state{decided: true, relays: !h.d.Old, epoch: h.epoch}
-	if h.d.Old {
+	next := state{decided: true, standing: Leading, epoch: h.epoch}
+	switch {
+	case h.d.Old:
 		next.refusing = reasonOld
-		l.recover(recovering, l.mind.ahead+1)
+	case l.mind.behind:
+		next.refusing = reasonBehind
+	}
+	if !l.mind.leads {
+		next.standing = CatchingUp
+		l.recover(recovering, l.mind.next(), h.d.Old)
 	}
 	l.say(next)
 	return nil
 }
 
 // recover begins to make our file current, unless that is under way.
-func (l *Lease) recover(ctx context.Context, start uint64) {
+func (l *Lease) recover(ctx context.Context, start uint64, old bool) {
 	if l.recovery != nil {
 		return
 	}
 	done := make(chan recovery, 1)
 	l.recovery = done
+	reign := l.mind.reign
 	go func() {
-		err := l.o.Recover(ctx, start)
+		err := l.o.Recover(ctx, start, old)
 		if err != nil { // not again at once
 			select {
 			case <-time.After(beat(l.o.TakeOver)):
 			case <-ctx.Done():
 			}
 		}
-		done <- recovery{start, err}
+		done <- recovery{start, reign, err}
 	}()
 }
 
 // A recovery is how making an old copy current went.
 type recovery struct {
 	start uint64 // the number that its file was given
+	reign int    // in which it was begun
 	err   error
 }
 
-// recovered takes note of that. After a failure the next look begins again.
+// recovered takes note of that. After a failure, or a reign of another meanwhile, the next look begins again.
 func (l *Lease) recovered(r recovery) {
 	l.recovery = nil
 	if r.err != nil {
-		l.o.Log.Warn("An old copy could not be made current", "error", r.err)
+		l.o.Log.Warn("The store could not be made current", "error", r.err)
+		return
+	}
+	if !l.mind.holding || r.reign != l.mind.reign {
 		return
 	}
 	l.mind.current(r.start)
-	l.o.Log.Info("An old copy of the store is current now", "start", r.start)
+	l.o.Log.Info("The store is current now", "start", r.start)
 }
 
 // name gives our store its id, for good.

@@ -18,7 +18,9 @@ type mind struct {
 	seen    bool      // what was found last was another's
 	ahead   uint64    // the highest start number that was found of our file
 	holding bool      // the lease is ours
-	leads   bool      // and our file is current
+	reign   int       // how often it has become so
+	behind  bool      // others have held it since our file knew
+	leads   bool      // it is ours, and our file is current
 	sent    time.Time // when the last write of it that was confirmed was sent
 	watch   watch
 }
@@ -56,19 +58,28 @@ func (m *mind) record(d Decision) Record {
 	if d.Action == Found {
 		r.Store = rand.Text()
 	}
-	if d.Old { // until our file is current, whoever starts it again has to see that it was not
+	// Until our file is current, whoever starts it again has to see that it was not.
+	if d.Old {
 		r.Start = m.ahead
 	}
+	m.behind = m.behind || d.Behind // even if the answer to this write gets lost
+	r.Behind = m.behind
 	return r
 }
 
 // wrote notes that a record which was sent at a time has become the lease.
 func (m *mind) wrote(d Decision, sent time.Time) {
-	m.holding, m.leads, m.held, m.seen, m.sent = true, !d.Old, m.held || !d.Old, false, sent
+	if !m.holding {
+		m.reign++
+	}
+	m.holding, m.leads, m.held, m.seen, m.sent = true, !d.Old && !m.behind, m.held || !d.Old, false, sent
 }
 
-// current notes that our file is no old copy any more.
-func (m *mind) current(start uint64) { m.me.Start, m.held = start, true }
+// next is the start number of our file once it is current.
+func (m *mind) next() uint64 { return max(m.ahead, m.me.Start) + 1 }
+
+// current notes that our file knows all that there is to be known.
+func (m *mind) current(start uint64) { m.me.Start, m.held, m.behind = start, true, false }
 
 // A watch measures how long the lease has not moved. It begins anew whenever something might have been missed.
 type watch struct {

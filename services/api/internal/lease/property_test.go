@@ -19,6 +19,7 @@ type world struct {
 	lease    *Record
 	revision uint64
 	files    []*file
+	led      *file // the last one that did
 }
 
 type file struct {
@@ -27,6 +28,7 @@ type file struct {
 	store   string
 	backup  uint64 // a start number that can be put back; 0 for none
 	process *process
+	current bool // it knows what others did that led before it
 }
 
 type process struct {
@@ -71,6 +73,34 @@ func (w *world) leaders() []string {
 		}
 	}
 	return names
+}
+
+// check fails when two lead, or one that does not know what others did before it.
+func (w *world) check(t *rapid.T) {
+	for _, f := range w.files {
+		p := f.process
+		if p == nil || !p.connected || !p.mind.leads || w.now.Sub(p.mind.sent) >= p.mind.valid {
+			continue
+		}
+		if w.led != nil && w.led != f && !f.current {
+			t.Fatalf("%s leads after %s, and does not know what that did", f.name, w.led.name)
+		}
+		if w.led != f {
+			for _, other := range w.files {
+				other.current = false
+			}
+		}
+		w.led = f
+	}
+	if l := w.leaders(); len(l) > 1 {
+		t.Fatalf("%v lead at one time", l)
+	}
+}
+
+// catchUp has who holds the lease learn what others have done.
+func (f *file) catchUp() {
+	f.start, f.current = f.process.mind.next(), true
+	f.process.mind.current(f.start)
 }
 
 func (f *file) open() {
@@ -182,8 +212,7 @@ func (w *world) step(t *rapid.T, f *file, deletions bool) {
 	case what == 21:
 		w.stop(f)
 	case what < 25 && p.mind.holding && !p.mind.leads:
-		f.start = p.mind.ahead + 1
-		p.mind.current(f.start)
+		f.catchUp()
 	case what == 25 && deletions && !w.writing():
 		w.lease = nil
 		w.hear()
@@ -210,9 +239,7 @@ func TestNeverDoTwoFilesLead(t *testing.T) {
 				for range rapid.IntRange(10, 300).Draw(t, "steps") {
 					w.now = w.now.Add(time.Duration(rapid.IntRange(0, 2000).Draw(t, "ms")) * time.Millisecond)
 					w.step(t, rapid.SampledFrom(w.files).Draw(t, "file"), deletions)
-					if l := w.leaders(); len(l) > 1 {
-						t.Fatalf("%v lead at one time", l)
-					}
+					w.check(t)
 				}
 				w.settle(t)
 			})
@@ -238,12 +265,9 @@ func (w *world) settle(t *rapid.T) {
 				w.arrive(f, true)
 			}
 			if p.mind.holding && !p.mind.leads {
-				f.start = p.mind.ahead + 1
-				p.mind.current(f.start)
+				f.catchUp()
 			}
-			if l := w.leaders(); len(l) > 1 {
-				t.Fatalf("%v lead at one time", l)
-			}
+			w.check(t)
 		}
 		w.now = w.now.Add(beat(modelTakeOver))
 		if round == 12 {

@@ -26,16 +26,21 @@ type Range struct{ First, Last uint64 }
 
 func (r Range) holds(seq uint64) bool { return seq > 0 && r.First <= seq && seq <= r.Last }
 
-// Unknown selects the tasks of an old copy that have not ended by what it knows, and of which NATS knows nothing: neither the
-// message that asks for the task is there, nor its record. They may have ended long ago. there is what is left of each stream,
-// those of the buckets too. lastKey is the highest log key when the file was opened: what was accepted since is not of the copy.
-func Unknown(rows []backlog.Row, there map[string]Range, lastKey uint64) []backlog.Row {
+// Unknown selects the tasks that have not ended by what a file knows, and of which NATS knows nothing: neither the message that asks
+// for the task is there, nor its record. They may have ended long ago. there is what is left of each stream, those of the buckets
+// too. In an old copy that goes for all up to lastKey, the highest log key when it was opened; what was accepted since is not of the
+// copy. A file that is none (old is false) is the only one to know what it has accepted and never published.
+func Unknown(rows []backlog.Row, there map[string]Range, lastKey uint64, old bool) []backlog.Row {
 	var unknown []backlog.Row
 	for i := range rows {
 		r := &rows[i]
 		message := there[r.Stream].holds(r.Message)
 		record := there[stream.BucketStream(stream.Bucket(r.Service))].holds(r.Revision)
-		if !r.Ended() && !message && !record && r.Key <= lastKey {
+		forgotten := r.Message > 0
+		if old {
+			forgotten = r.Key <= lastKey
+		}
+		if !r.Ended() && !message && !record && forgotten {
 			unknown = append(unknown, *r)
 		}
 	}
@@ -88,12 +93,12 @@ func bury(t *job.Task, at time.Time) {
 	t.State, t.Error, t.Ended, t.Due, t.Steps = event.Dead, Restored, &at, nil, r.Steps
 }
 
-// A Recovery makes an old copy current: it waits until everything that is in NATS has been read, and buries what is not known
-// there any more. Its Run is for [Options.Recover].
+// A Recovery makes a file current: it has everything read that is in NATS, and buries what is not known there any more. Its Run is
+// for [Options.Recover].
 type Recovery struct {
 	JetStream jetstream.JetStream
 	Writer    Writer
-	CaughtUp  <-chan struct{} // closed when everything has been read
+	CatchUp   []func(context.Context) error // each returns when the file knows what it is to know from NATS
 	Backlog   interface {
 		Each(f func(*backlog.Row) bool)
 	}
@@ -103,11 +108,11 @@ type Recovery struct {
 }
 
 // Run recovers, and gives the file its new start number when that is done. It may be run again.
-func (r *Recovery) Run(ctx context.Context, start uint64) error {
-	select {
-	case <-r.CaughtUp:
-	case <-ctx.Done():
-		return ctx.Err()
+func (r *Recovery) Run(ctx context.Context, start uint64, old bool) error {
+	for _, f := range r.CatchUp {
+		if err := f(ctx); err != nil {
+			return err
+		}
 	}
 	there, err := r.there(ctx)
 	if err != nil {
@@ -119,14 +124,14 @@ func (r *Recovery) Run(ctx context.Context, start uint64) error {
 		return true
 	})
 	dead := 0
-	for some := range slices.Chunk(Unknown(rows, there, r.LastKey), commit.MaxBatch) {
+	for some := range slices.Chunk(Unknown(rows, there, r.LastKey, old), commit.MaxBatch) {
 		err := r.Writer.Do(func(v *commit.View) error {
 			n, err := Bury(v, some, r.Now())
 			dead += n
 			return err
 		})
 		if err != nil {
-			return fmt.Errorf("end what an old copy does not know the end of: %w", err)
+			return fmt.Errorf("end what nobody knows the end of: %w", err)
 		}
 	}
 	// Last: a start that comes before has to do the rest.
@@ -135,9 +140,11 @@ func (r *Recovery) Run(ctx context.Context, start uint64) error {
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("make an old copy current: %w", err)
+		return fmt.Errorf("give the file its start number: %w", err)
 	}
-	r.Log.Warn("Was an old copy of the store; what nobody knew the end of is dead", "tasks", dead)
+	if old || dead > 0 {
+		r.Log.Warn("Was behind; what nobody knew the end of is dead", "old_copy", old, "tasks", dead)
+	}
 	return nil
 }
 

@@ -49,6 +49,12 @@ type api struct {
 	once                  sync.Once
 }
 
+// MayRelay reports whether what was accepted may be published.
+func (a *api) MayRelay() bool {
+	s := a.Standing()
+	return s == lease.Beside || s == lease.Leading
+}
+
 func newPath(t testing.TB) string { return filepath.Join(t.TempDir(), "api.db") }
 
 // copied copies a file as it lies there.
@@ -100,7 +106,7 @@ func begin(t testing.TB, server *natstest.Server, path string, edit ...func(*api
 	})
 	o := lease.Options{
 		NATS: a.nc, JetStream: a.js, Writer: a.writer, Me: me, TakeOver: takeOver,
-		Recover: func(_ context.Context, start uint64) error {
+		Recover: func(_ context.Context, start uint64, _ bool) error {
 			return a.writer.Do(func(v *commit.View) error {
 				v.SetStart(start)
 				return nil

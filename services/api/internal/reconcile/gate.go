@@ -102,7 +102,27 @@ func (r *Reconciler) pass(epoch uint64) {
 	}
 	r.open, r.epoch = true, epoch
 	r.changeAll()
-	r.log.Info("Streams, buckets and consumers are in place")
+}
+
+// allPublishing lists the gates before everything that is published to.
+func allPublishing() []string {
+	keys := []string{publishing(stream.Records)}
+	for _, name := range stream.WorkStreams() {
+		keys = append(keys, publishing(name))
+	}
+	return keys
+}
+
+// allReading lists the gates before everything that is read.
+func allReading() []string {
+	keys := []string{reading(stream.Records)}
+	for _, name := range stream.WorkStreams() {
+		keys = append(keys, reading(name))
+	}
+	for _, service := range stream.Services() {
+		keys = append(keys, reading(stream.BucketStream(stream.Bucket(service))))
+	}
+	return keys
 }
 
 func (r *Reconciler) changeAll() {

@@ -12,6 +12,7 @@ import (
 	"handoff/services/api/internal/backlog"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/lease"
 	"handoff/shared/stream"
 )
 
@@ -23,8 +24,15 @@ type Store interface {
 	EntryWaits(key uint64) (bool, error)
 }
 
+// A Holder knows what this api may do to NATS.
+type Holder interface {
+	Standing() lease.Standing
+	Store() string // the id of the store; empty until it has one
+}
+
 // Parts are whom a [Reconciler] works with to put back what NATS has lost. All are required.
 type Parts struct {
+	Holder  Holder
 	Store   Store
 	Writer  Writer
 	Backlog interface {
@@ -40,6 +48,33 @@ type Parts struct {
 // Restore has r put back what NATS has lost, not only make what is missing. Call it before [Reconciler.Run].
 func (r *Reconciler) Restore(p Parts) { r.parts = &p }
 
+// lookAs does what an api may do that stands so. Who does not hold the lease makes nothing and puts nothing back.
+func (r *Reconciler) lookAs(ctx context.Context, standing lease.Standing, epoch uint64) error {
+	switch standing {
+	case lease.Reading:
+		r.hold(allPublishing()...)
+		r.release(allReading()...)
+		r.pass(epoch)
+	case lease.Beside:
+		r.hold(publishing(stream.Records)) // it is one writer's
+		for _, name := range stream.WorkStreams() {
+			r.release(publishing(name))
+		}
+		r.release(allReading()...)
+		r.pass(epoch)
+	case lease.CatchingUp:
+		return r.lookForWhatOthersDid(ctx, epoch)
+	case lease.Leading:
+		return r.lookForLosses(ctx, epoch)
+	default:
+		r.close(errOutside)
+		return errOutside
+	}
+	return nil
+}
+
+var errOutside = errors.New("it is not known whether this NATS may be used")
+
 // lookForLosses makes what is missing, puts back what is lost and opens the gates.
 func (r *Reconciler) lookForLosses(ctx context.Context, epoch uint64) error {
 	found, err := r.find(ctx)
@@ -50,7 +85,8 @@ func (r *Reconciler) lookForLosses(ctx context.Context, epoch uint64) error {
 		return err
 	}
 	loss := Plan(found)
-	var held, free []string
+	var held []string
+	free := []string{publishing(stream.Records)}
 	for _, name := range stream.WorkStreams() {
 		if slices.Contains(loss.Domains, name) {
 			held = append(held, publishing(name))
@@ -106,7 +142,7 @@ func (r *Reconciler) find(ctx context.Context) ([]Found, error) {
 		return nil, err
 	}
 	cfg := r.cfg
-	cfg.SkipOpen = true
+	cfg.SkipOpen, cfg.StoreID = true, r.parts.Holder.Store()
 	if err := stream.Ensure(ctx, r.js, cfg); err != nil {
 		return nil, err
 	}

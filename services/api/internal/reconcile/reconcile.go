@@ -37,6 +37,7 @@ type Reconciler struct {
 	proven  map[string]uint64        // streams of which the relay knows what they had left
 	owed    map[string]uint64        // by stream: highest key of the entries that the last restoring has added
 	lacking error                    // what is being put back
+	behind  []chan struct{}          // closed when everything has been read
 
 	parts *Parts
 }
@@ -106,7 +107,7 @@ func (r *Reconciler) look(ctx context.Context) error {
 	}
 	epoch := r.nc.Stats().Reconnects
 	if r.parts != nil {
-		return r.lookForLosses(ctx, epoch)
+		return r.lookAs(ctx, r.parts.Holder.Standing(), epoch)
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()

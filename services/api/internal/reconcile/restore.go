@@ -13,14 +13,15 @@ import (
 	"handoff/services/api/internal/backlog"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/lease"
 	"handoff/services/api/internal/reissue"
 	"handoff/shared/stream"
 )
 
 const glance = 20 * time.Millisecond
 
-// errBroken ends a restoring that another connect has overtaken.
-var errBroken = errors.New("the connection was lost meanwhile")
+// errBroken ends a restoring that another connect, or another api, has overtaken.
+var errBroken = errors.New("the connection or the lease was lost meanwhile")
 
 // restore puts back what is lost. Each step leaves things so that all of it can begin again: the marks that tell of the loss are
 // replaced in the last one.
@@ -29,25 +30,8 @@ func (r *Reconciler) restore(ctx context.Context, epoch uint64, loss *Loss, foun
 	r.lack(fmt.Errorf("putting back what NATS has lost of %v", loss.Domains))
 	log := r.log.With("streams", loss.Domains, "buckets", loss.Buckets)
 	log.Debug("Putting back what is lost")
-	for _, name := range loss.Domains {
-		r.parts.Relay.Standstill(name)
-	}
-	for _, name := range r.streamsOf(loss) {
-		r.parts.Reading.Standstill(name)
-	}
-	steps := []func() error{
-		func() error { return r.forget(loss) },
-		func() error { return r.restoreBuckets(ctx, epoch, loss, found) },
-		func() error { return r.catchUp(ctx, epoch, loss) },
-	}
-	for _, step := range steps {
-		if err := step(); err != nil {
-			r.say(err)
-			return err
-		}
-		if r.nc.Stats().Reconnects != epoch {
-			return errBroken
-		}
+	if err := r.putBack(ctx, epoch, loss, found, lease.Leading); err != nil {
+		return err
 	}
 	again, err := r.askAgain(loss, found)
 	if err != nil {
@@ -66,6 +50,32 @@ func (r *Reconciler) restore(ctx context.Context, epoch uint64, loss *Loss, foun
 		log.Warn("What NATS had lost is back", "reissued", again, "took", time.Since(begun).Round(time.Millisecond))
 	} else {
 		log.Debug("Store and NATS have met", slog.Int("reissued", again))
+	}
+	return nil
+}
+
+// putBack does what comes before anybody may be asked again: records are back, and everything has been read. It ends when this api
+// does not stand as it did.
+func (r *Reconciler) putBack(ctx context.Context, epoch uint64, loss *Loss, found []Found, as lease.Standing) error {
+	for _, name := range loss.Domains {
+		r.parts.Relay.Standstill(name)
+	}
+	for _, name := range r.streamsOf(loss) {
+		r.parts.Reading.Standstill(name)
+	}
+	steps := []func() error{
+		func() error { return r.forget(loss) },
+		func() error { return r.restoreBuckets(ctx, epoch, loss, found) },
+		func() error { return r.catchUp(ctx, epoch, loss) },
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			r.say(err)
+			return err
+		}
+		if r.nc.Stats().Reconnects != epoch || r.parts.Holder.Standing() != as {
+			return errBroken
+		}
 	}
 	return nil
 }

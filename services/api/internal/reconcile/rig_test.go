@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"handoff/services/api/internal/bolt"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/lease"
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
 	"handoff/services/api/internal/relay"
@@ -36,6 +38,7 @@ type world struct {
 	log  *slog.Logger
 	n    int
 
+	holder holder
 	store  *bolt.Store
 	writer *commit.Committer
 	keeper *reconcile.Reconciler
@@ -46,6 +49,15 @@ type world struct {
 	hold  chan struct{}  // handlers wait until it is closed
 	fails map[string]int // by job/service: how many attempts are still to fail
 }
+
+// holder is the holder of a lease that a test decides about. It leads.
+type holder struct{ standing atomic.Int32 } // minus Leading
+
+func (h *holder) Standing() lease.Standing { return lease.Leading + lease.Standing(h.standing.Load()) }
+
+func (h *holder) set(s lease.Standing) { h.standing.Store(int32(s - lease.Leading)) }
+
+func (*holder) Store() string { return "" }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
@@ -85,7 +97,7 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	back := projection.New(w.store, w.writer, w.keeper, accept.NewEmails(), js, w.log)
-	w.keeper.Restore(reconcile.Parts{Store: w.store, Writer: w.writer, Backlog: rows, Relay: out, Reading: back})
+	w.keeper.Restore(reconcile.Parts{Holder: &w.holder, Store: w.store, Writer: w.writer, Backlog: rows, Relay: out, Reading: back})
 
 	working, stopWorking := context.WithCancel(context.Background())
 	writing, stopWriting := context.WithCancel(context.Background())

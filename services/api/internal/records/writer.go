@@ -115,6 +115,12 @@ func (w *Writer) Relearn() {
 	w.relearn, w.lost = true, true
 }
 
+// CatchUp has the store know every user whom RECORDS knows, and RECORDS written anew: others may have written to it.
+func (w *Writer) CatchUp(ctx context.Context) error {
+	w.Relearn()
+	return w.facts.read(ctx)
+}
+
 // HeldUpBy says what keeps users from being written; empty when nothing does.
 func (w *Writer) HeldUpBy() string {
 	w.mu.Lock()
