@@ -226,10 +226,12 @@ func (r *rig) until(what string, f func() bool) {
 	}
 }
 
-// relay publishes the entries that wait, as the relay does.
-func (r *rig) relay() {
+// relay publishes the entries of TASKS that wait, as the relay does.
+func (r *rig) relay() { r.t.Helper(); r.relayTo(stream.Tasks) }
+
+func (r *rig) relayTo(name string) {
 	r.t.Helper()
-	entries, err := r.store.Entries(stream.Tasks)
+	entries, err := r.store.Entries(name)
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -238,7 +240,7 @@ func (r *rig) relay() {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		a, err := r.store.Accepted(stream.Tasks, j.Key)
+		a, err := r.store.Accepted(name, j.Key)
 		if err != nil {
 			r.t.Fatal(err)
 		}
