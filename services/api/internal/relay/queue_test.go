@@ -3,6 +3,8 @@ package relay
 import (
 	"testing"
 
+	"github.com/nats-io/nats.go/jetstream"
+
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
 )
@@ -46,5 +48,25 @@ func TestAcceptIsTakenOnceWhenItIsReadBeforeItIsTold(t *testing.T) {
 	l.push(fromAccept(&s.rows[2]))
 	if batch, err := l.next(10, 10); err != nil || len(batch) != 1 || batch[0].job != "c" {
 		t.Errorf("took %+v (%v), want c", batch, err)
+	}
+}
+
+// Answers of several messages may come in any order; only what was sent after a higher one was known proves a loss.
+func TestAnAnswerThatComesLateProvesNothing(t *testing.T) {
+	t.Parallel()
+	l := &lane{stream: "USERS"}
+	a, b := &message{}, &message{}
+	l.acked(b, &jetstream.PubAck{Sequence: 2})
+	l.acked(a, &jetstream.PubAck{Sequence: 1})
+	if l.lost || l.mark != 2 {
+		t.Fatalf("lost %t, mark %d", l.lost, l.mark)
+	}
+	l.acked(&message{mark: l.mark}, &jetstream.PubAck{Sequence: 2, Duplicate: true})
+	if l.lost {
+		t.Fatal("a duplicate is taken for a loss")
+	}
+	l.acked(&message{mark: l.mark}, &jetstream.PubAck{Sequence: 2})
+	if !l.lost || l.left != 1 {
+		t.Errorf("lost %t, %d left; want a loss, and one left", l.lost, l.left)
 	}
 }
