@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"handoff/e2e/internal/house"
 	"handoff/e2e/internal/ledger"
 )
 
@@ -85,7 +86,7 @@ func possible(t *testing.T, chosen []fault) (_ []fault, rooms bool) {
 	if !slices.ContainsFunc(chosen, needs) {
 		return chosen, false
 	}
-	if err := giveRoom(t, filepath.Join(t.TempDir(), "room")); err != nil {
+	if err := house.GiveRoom(t, filepath.Join(t.TempDir(), "room"), roomBytes); err != nil {
 		t.Logf("NOT TESTED: full disks: %v", err)
 		return slices.DeleteFunc(chosen, needs), false
 	}

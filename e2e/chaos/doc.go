@@ -4,7 +4,7 @@
 // Where it may mount, each store gets a disk of its own when disks are to be filled; else these faults are left out.
 //
 // Start at chaos_test.go. A fault is a row of the tables in faults_test.go (what is survived whatever the store), stores_test.go (what
-// takes data away), twice_test.go (one store after the other) and room_linux_test.go (full disks); plan_test.go draws them,
+// takes data away), twice_test.go (one store after the other) and room_test.go (full disks); plan_test.go draws them,
 // load_test.go asks and writes down, settle_test.go waits and collects, and package ledger judges.
 //
 //	go test ./chaos                                        each of the usual faults once, in under two minutes

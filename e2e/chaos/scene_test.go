@@ -71,8 +71,8 @@ func newScene(t *testing.T, h *house.House, rooms bool, env []string) *scene {
 	}, env...)...)
 	s.Program("api").Setenv("DATA_DIR=" + filepath.Dir(s.store()))
 	if rooms {
-		s.must(giveRoom(t, filepath.Dir(s.store())))
-		s.must(giveRoom(t, filepath.Join(s.Dir, "nats")))
+		s.must(house.GiveRoom(t, filepath.Dir(s.store()), roomBytes))
+		s.must(house.GiveRoom(t, filepath.Join(s.Dir, "nats"), roomBytes))
 	}
 	s.second = s.Second(t, "mailer")
 	for _, p := range append(slices.Clone(s.Programs), s.second) {

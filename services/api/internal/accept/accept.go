@@ -205,6 +205,8 @@ func explain(err error) error {
 		return &UnavailableError{Reason: "the server is stopping", RetryAfter: 2 * time.Second}
 	case errors.Is(err, commit.ErrNoSpace):
 		return fmt.Errorf("%w: %w", ErrNoSpace, err)
+	case errors.Is(err, commit.ErrNotWritten):
+		return &UnavailableError{Reason: "the disk does not take it", RetryAfter: 5 * time.Second}
 	}
 	return err
 }

@@ -102,6 +102,20 @@ func TestTwoAddressesUnderOneFingerprint(t *testing.T) {
 	}
 }
 
+func TestADiskThatDoesNotTakeItIsAskedAgainLater(t *testing.T) {
+	t.Parallel()
+	r := opened(t)
+	r.store.before = func() error { return fmt.Errorf("%w: input/output error", commit.ErrNotWritten) }
+	_, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false)
+	if why, ok := errors.AsType[*accept.UnavailableError](err); !ok || why.RetryAfter <= 0 {
+		t.Fatalf("on a broken disk: %v, want an UnavailableError", err)
+	}
+	r.store.before = nil
+	if _, err := r.Register(t.Context(), accept.Key{}, "a@example.org", "a", false); err != nil {
+		t.Errorf("when it takes it again: %v", err)
+	}
+}
+
 func TestARolledBackAcceptFreesItsAddress(t *testing.T) {
 	t.Parallel()
 	r := opened(t)

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"sync/atomic"
 
 	bolt "go.etcd.io/bbolt"
 )
@@ -48,7 +49,8 @@ const (
 
 // Store is an open api.db.
 type Store struct {
-	db *bolt.DB
+	db     *bolt.DB
+	failed atomic.Pointer[error] // see Err
 }
 
 // Close closes the file.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -23,13 +24,36 @@ func (s *Store) Commit(c *commit.Changes) error {
 			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), dropOrphans(tx, c.Dropped), putProgress(tx, c), putIdentity(tx, c), putMarks(tx, c.Marks), putKeyed(tx, c.Keyed), leave(tx, c.Settled, c.Pruned),
 		)
 	})
-	// A write that finds no room has changed nothing that is referred to. A failed fsync is another matter: what it leaves behind
-	// is unknown.
-	var failed *fs.PathError
-	if errors.As(err, &failed) && failed.Op == "write" && (errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)) {
-		return fmt.Errorf("%w: %w", commit.ErrNoSpace, err)
-	}
+	err = harmless(err)
+	s.failed.Store(&err)
 	return err
+}
+
+// Err gives what kept the last transaction from being written, or nil.
+func (s *Store) Err() error {
+	if err := s.failed.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+// growFailed is how bbolt begins the error of a file that could not be made larger; it does not wrap the cause.
+const growFailed = "file resize error: "
+
+// harmless tells what a failed write means: it has changed nothing that is referred to, and the next one may pass. A failed fsync is
+// another matter: what it leaves behind is unknown.
+func harmless(err error) error {
+	var failed *fs.PathError
+	grow := err != nil && strings.HasPrefix(err.Error(), growFailed)
+	if write := errors.As(err, &failed) && failed.Op == "write"; !write && !grow {
+		return err
+	}
+	for _, full := range []syscall.Errno{syscall.ENOSPC, syscall.EDQUOT, syscall.EFBIG} {
+		if errors.Is(err, full) || grow && strings.HasSuffix(err.Error(), full.Error()) {
+			return fmt.Errorf("%w: %w", commit.ErrNoSpace, err)
+		}
+	}
+	return fmt.Errorf("%w: %w", commit.ErrNotWritten, err)
 }
 
 func putAccepts(tx *bolt.Tx, accepts []commit.Accept) error {

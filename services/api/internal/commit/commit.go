@@ -157,7 +157,7 @@ func (c *Committer) write(batch []*op) error {
 		o.done <- o.err
 	}
 	answered = true
-	if errors.Is(err, ErrNoSpace) {
+	if errors.Is(err, ErrNotWritten) {
 		c.putBack(later)
 		return nil
 	}

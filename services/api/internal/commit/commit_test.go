@@ -109,13 +109,23 @@ func TestAnErrorIsItsOwnersAlone(t *testing.T) {
 	}
 }
 
-func TestNoSpaceFailsTheBatchAndNoMore(t *testing.T) {
+func TestAHarmlessFailureFailsTheBatchAndNoMore(t *testing.T) {
 	t.Parallel()
+	for _, why := range []error{commit.ErrNoSpace, commit.ErrNotWritten} {
+		t.Run(why.Error(), func(t *testing.T) {
+			t.Parallel()
+			failsTheBatchAndNoMore(t, why)
+		})
+	}
+}
+
+func failsTheBatchAndNoMore(t *testing.T, why error) {
+	t.Helper()
 	s := open(t)
 	full := true
 	s.before = func(*commit.Changes) error {
 		if full {
-			return fmt.Errorf("%w: on a full disk", commit.ErrNoSpace)
+			return fmt.Errorf("%w: on this disk", why)
 		}
 		return nil
 	}
@@ -130,8 +140,8 @@ func TestNoSpaceFailsTheBatchAndNoMore(t *testing.T) {
 		return nil
 	}
 	before, _ := s.LastKey()
-	if err := c.Do(take); !errors.Is(err, commit.ErrNoSpace) {
-		t.Fatalf("on a full disk: %v", err)
+	if err := c.Do(take); !errors.Is(err, why) {
+		t.Fatalf("on that disk: %v", err)
 	}
 	if taken["j"] || told != 0 {
 		t.Fatalf("not rolled back: taken %v, told %d times", taken, told)
@@ -139,10 +149,10 @@ func TestNoSpaceFailsTheBatchAndNoMore(t *testing.T) {
 	// Do has returned, so the writer waits and full is ours to change.
 	full = false
 	if err := c.Do(take); err != nil {
-		t.Fatalf("with room again: %v", err)
+		t.Fatalf("when it passes again: %v", err)
 	}
 	if err := stop(); err != nil {
-		t.Fatalf("a full disk ended the writer: %v", err)
+		t.Fatalf("it ended the writer: %v", err)
 	}
 	if !taken["j"] || told != 1 {
 		t.Errorf("taken %v, told %d times", taken, told)

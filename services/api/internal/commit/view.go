@@ -2,6 +2,7 @@ package commit
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -240,6 +241,8 @@ func (v *View) OnRollback(f func()) { v.rollback = append(v.rollback, f) }
 var (
 	// ErrStopped is returned for what is handed to a committer that has stopped.
 	ErrStopped = errors.New("the store is closing")
-	// ErrNoSpace is returned by a [Store] that could not write for want of room and is unharmed by that.
-	ErrNoSpace = errors.New("no space left in the store")
+	// ErrNotWritten is returned by a [Store] that could not write and is unharmed by that: the next transaction may pass.
+	ErrNotWritten = errors.New("the store does not take it")
+	// ErrNoSpace is the [ErrNotWritten] of one that has no room.
+	ErrNoSpace = fmt.Errorf("%w: no space left", ErrNotWritten)
 )

@@ -22,8 +22,11 @@ const patience = time.Second
 type Sources struct {
 	NATS      *nats.Conn
 	JetStream jetstream.JetStream
-	Store     interface{ Size() (bolt.Size, error) }
-	Relay     interface {
+	Store     interface {
+		Size() (bolt.Size, error)
+		Err() error
+	}
+	Relay interface {
 		Waiting(stream string) (count, bytes int64)
 		Full(stream string) string
 		HeldUpBy(stream string) string
@@ -65,6 +68,9 @@ func (s Sources) Report(ctx context.Context) web.Health {
 	size, err := s.Store.Size()
 	if err != nil {
 		complain("The store can't be read: %v", err)
+	}
+	if err := s.Store.Err(); err != nil {
+		complain("The last write to the store has failed: %v", err)
 	}
 	h.Store = web.StoreHealth{Bytes: size.Bytes, Users: size.Users, Jobs: size.Jobs}
 	for _, name := range stream.WorkStreams() {

@@ -21,7 +21,13 @@ type parts struct {
 	held    string
 	pending uint64
 	err     error
+	store   error
 }
+
+// rows is the store of parts, which has an error of its own.
+type rows struct{ *parts }
+
+func (r rows) Err() error { return r.store }
 
 func (p *parts) Size() (bolt.Size, error)      { return bolt.Size{Bytes: 4096, Users: 2, Jobs: 3}, nil }
 func (p *parts) Waiting(string) (int64, int64) { return 5, 50 }
@@ -48,7 +54,7 @@ func sources(t *testing.T, server *natstest.Server, p *parts) health.Sources {
 		t.Fatal(err)
 	}
 	return health.Sources{
-		NATS: nc, JetStream: js, Store: p, Relay: p, Projection: p, Streams: p, Ready: func() error { return nil },
+		NATS: nc, JetStream: js, Store: rows{p}, Relay: p, Projection: p, Streams: p, Ready: func() error { return nil },
 	}
 }
 
@@ -104,11 +110,11 @@ func TestReportSaysWhatRecordsNeeds(t *testing.T) {
 func TestReportSaysWhatIsAmiss(t *testing.T) {
 	t.Parallel()
 	server := natstest.Run(t)
-	p := &parts{full: "too many wait", held: "stream is full", pending: 1 << 20, err: errors.New("no room")}
+	p := &parts{full: "too many wait", held: "stream is full", pending: 1 << 20, err: errors.New("no room"), store: errors.New("disk full")}
 	s := sources(t, server, p)
 	h := s.Report(t.Context())
 	all := strings.Join(h.Reasons, "\n")
-	for _, want := range []string{"IMAGES: too many wait", "TASKS is held up: stream is full", "1048576 messages", "no room"} {
+	for _, want := range []string{"IMAGES: too many wait", "TASKS is held up: stream is full", "1048576 messages", "no room", "write to the store has failed: disk full"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("%q is missing in:\n%s", want, all)
 		}

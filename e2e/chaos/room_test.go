@@ -1,15 +1,12 @@
+//go:build unix
+
 package chaos_test
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
-	"os"
 	"path/filepath"
-	"slices"
-	"syscall"
-	"testing"
 	"time"
 
 	"handoff/e2e/internal/house"
@@ -17,18 +14,6 @@ import (
 
 // roomBytes is how large a disk of its own is: more than either store ever takes here.
 const roomBytes = 256 << 20
-
-// giveRoom makes dir a disk of its own, which can be filled without harm to anybody else.
-func giveRoom(t *testing.T, dir string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", roomBytes)); err != nil {
-		return fmt.Errorf("mount a disk of our own: %w", err)
-	}
-	t.Cleanup(func() { _ = syscall.Unmount(dir, syscall.MNT_DETACH) }) // the folder goes with the test
-	return nil
-}
 
 // diskFaults leave a store no room on its disk.
 func diskFaults() []fault {
@@ -45,7 +30,7 @@ func diskFaults() []fault {
 // fillStoresDisk leaves the api no room, and asks it until it says so. In half of all cases it is killed then, and has to start
 // without any.
 func fillStoresDisk(s *scene, random *rand.Rand) (string, func()) {
-	free := s.fillDisk(filepath.Dir(s.store()))
+	free := house.FillDisk(s.t, filepath.Dir(s.store()))
 	before := s.book.refusals(http.StatusInsufficientStorage)
 	begin := time.Now()
 	sent := s.flood(random, func() bool {
@@ -66,7 +51,7 @@ func fillStoresDisk(s *scene, random *rand.Rand) (string, func()) {
 
 // fillNATSDisk leaves the server no room. It then shuts its JetStream down until somebody starts it again.
 func fillNATSDisk(s *scene, _ *rand.Rand) (string, func()) {
-	free := s.fillDisk(filepath.Join(s.Dir, "nats"))
+	free := house.FillDisk(s.t, filepath.Join(s.Dir, "nats"))
 	return "filled the disk of NATS", func() {
 		free()
 		nats := s.Program(house.NATSServer)
@@ -76,22 +61,4 @@ func fillNATSDisk(s *scene, _ *rand.Rand) (string, func()) {
 			nats.Start()
 		}
 	}
-}
-
-// fillDisk fills the disk of a folder, to the last page.
-func (s *scene) fillDisk(dir string) (free func()) {
-	name := filepath.Join(dir, "ballast")
-	f, err := os.Create(name) //nolint:gosec // it is ours
-	s.must(err)
-	for _, size := range []int{1 << 20, 1 << 12} {
-		for chunk := slices.Repeat([]byte{1}, size); err == nil; {
-			_, err = f.Write(chunk)
-		}
-		if !errors.Is(err, syscall.ENOSPC) {
-			s.t.Fatal(err)
-		}
-		err = nil
-	}
-	s.must(f.Close())
-	return func() { s.must(os.Remove(name)) }
 }
