@@ -10,9 +10,6 @@ import (
 	bolt "go.etcd.io/bbolt"
 )
 
-// format is the version of the file's layout.
-const format = 1
-
 // The buckets.
 const (
 	bucketMeta      = "meta"      // single values
@@ -29,13 +26,6 @@ const (
 	bucketKeyed     = "keyed"     // log key → request that came with an Idempotency-Key
 	bucketWindow    = "window"    // log keys of jobs that have not ended, or have a message in a stream
 )
-
-func buckets() []string {
-	return []string{
-		bucketMeta, bucketLog, bucketJobs, bucketJobIDs, bucketUsers, bucketUserIDs, bucketEntries, bucketOrphans, bucketPositions, bucketCursors,
-		bucketMarks, bucketKeyed, bucketWindow,
-	}
-}
 
 // bucket gives one of the buckets, which are all there: [Open] has looked.
 func bucket(tx *bolt.Tx, name string) *bolt.Bucket { return tx.Bucket([]byte(name)) }

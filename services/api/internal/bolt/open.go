@@ -25,8 +25,11 @@ var (
 	ErrBroken = errors.New("it is not a whole api.db")
 )
 
-// Open opens the file at path, and makes it if there is none. An empty file is one whose making was cut short.
-func Open(path string) (*Store, error) {
+// Open opens the file at path, and makes it if there is none. An empty file is one whose making was cut short. One that an older
+// version wrote is brought up to date, after which the older version can't open it any more.
+func Open(path string) (*Store, error) { return openAs(path, layouts()) }
+
+func openAs(path string, all []layout) (*Store, error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
@@ -38,23 +41,23 @@ func Open(path string) (*Store, error) {
 	case info.Size() > 0 && info.Size() < minSize:
 		return nil, fmt.Errorf("open %s: %w: it has been cut off", path, ErrBroken)
 	case info.Size() > 0:
-		if err := inspect(path); err != nil {
+		if err := inspect(path, all); err != nil {
 			return nil, fmt.Errorf("open %s: %w", path, err)
 		}
 	}
-	s, err := openToWrite(path)
+	s, err := openToWrite(path, all)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
 	}
 	return s, nil
 }
 
-func openToWrite(path string) (*Store, error) {
+func openToWrite(path string, all []layout) (*Store, error) {
 	db, err := open(path, &bolt.Options{NoFreelistSync: true, FreelistType: bolt.FreelistMapType, InitialMmapSize: initialMmap})
 	if err != nil {
 		return nil, err
 	}
-	if err := layOut(db, path); err != nil {
+	if err := layOut(db, path, all); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
 	if err := countStart(db); err != nil {
@@ -100,16 +103,16 @@ func whole(f func() error) (err error) {
 }
 
 // inspect reads through a file that is there, without a change to it.
-func inspect(path string) error {
+func inspect(path string, all []layout) error {
 	db, err := open(path, &bolt.Options{ReadOnly: true})
 	if err != nil {
 		return err
 	}
-	err = whole(func() error { return db.View(func(tx *bolt.Tx) error { return inspectLayout(path, tx) }) })
+	err = whole(func() error { return db.View(func(tx *bolt.Tx) error { return inspectLayout(path, tx, all) }) })
 	return errors.Join(err, db.Close())
 }
 
-func inspectLayout(path string, tx *bolt.Tx) error {
+func inspectLayout(path string, tx *bolt.Tx, all []layout) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -125,16 +128,15 @@ func inspectLayout(path string, tx *bolt.Tx) error {
 	if meta == nil {
 		return fmt.Errorf("%w: it is another program's", ErrBroken)
 	}
-	switch n := number(meta.Get([]byte(metaFormat))); {
+	n := number(meta.Get([]byte(metaFormat)))
+	switch {
 	case n == 0:
 		return fmt.Errorf("%w: it does not say which layout it has", ErrBroken)
-	case n > format:
-		return fmt.Errorf("%w (layout %d, this one knows %d)", ErrNewer, n, format)
+	case n > uint64(len(all)):
+		return fmt.Errorf("%w (layout %d, this one knows %d)", ErrNewer, n, len(all))
 	}
-	for _, name := range buckets() {
-		if bucket(tx, name) == nil {
-			return fmt.Errorf("%w: there is no bucket %s", ErrBroken, name)
-		}
+	if err := complete(tx, all, int(n)); err != nil {
+		return err
 	}
 	return tx.ForEach(func(_ []byte, b *bolt.Bucket) error { return visit(b) })
 }
@@ -149,29 +151,27 @@ func visit(b *bolt.Bucket) error {
 	})
 }
 
-// layOut lays out a new file. Its log keys begin at the time of its making in µs, so that they lie above those of a file that was
-// lost.
-func layOut(db *bolt.DB, path string) error {
-	var done bool
+// layOut lays out a new file, and brings one that is older up to date. A new file's log keys begin at the time of its making in µs,
+// so that they lie above those of a file that was lost.
+func layOut(db *bolt.DB, path string, all []layout) error {
+	var has int
 	err := db.View(func(tx *bolt.Tx) error {
-		done = bucket(tx, bucketMeta) != nil
+		if meta := bucket(tx, bucketMeta); meta != nil {
+			has = int(number(meta.Get([]byte(metaFormat)))) //nolint:gosec // it has been looked at
+		}
 		return nil
 	})
-	if done || err != nil {
+	if has == len(all) || err != nil {
 		return err
 	}
 	if err := syncNames(path); err != nil { // the name must be as safe as what will be in the file
 		return err
 	}
 	return db.Update(func(tx *bolt.Tx) error {
-		for _, name := range buckets() {
-			if _, err := tx.CreateBucket([]byte(name)); err != nil {
-				return err
-			}
+		if err := upgrade(tx, all, has); err != nil || has > 0 {
+			return err
 		}
-		meta := bucket(tx, bucketMeta)
-		return errors.Join(
-			meta.Put([]byte(metaFormat), key(format)), meta.Put([]byte(metaLastKey), key(uint64(time.Now().UnixMicro()))))
+		return bucket(tx, bucketMeta).Put([]byte(metaLastKey), key(uint64(time.Now().UnixMicro())))
 	})
 }
 
