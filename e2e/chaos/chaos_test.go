@@ -22,7 +22,7 @@ var (
 	rounds = flag.Int("rounds", 0, "how many rounds; 0: until each fault has come once")
 	first  = flag.Int("first", 1, "the round to begin with")
 	faults = flag.String("faults", "usual", "names of faults, joined by commas; usual, or all")
-	limit  = flag.Duration("settle", 90*time.Second, "how long a round may take to settle")
+	limit  = flag.Duration("settle", 90*time.Second, "how long a round may go on settling without a job that ends; five times as long in all")
 	extra  = flag.String("env", "", "more variables for the services, joined by commas")
 	report = flag.String("report", "", "a file for the table")
 )

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"net/http"
 	"regexp"
 	"strings"
@@ -19,15 +20,15 @@ import (
 const worthTelling = 2 * ackWait
 
 // settle waits until everything takes work, every job that is listed has ended, and no delivery is under way that could do anything
-// again. recovered is when the last job had ended. The error says what did not come.
+// again. limit is how long nothing may end, and times five how long it may take in all. recovered is when the last job had ended. The
+// error says what did not come.
 func (s *scene) settle(limit time.Duration) (recovered time.Time, err error) {
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
+	begin := time.Now()
+	patience := newPatience(begin, limit)
 	again := time.NewTicker(100 * time.Millisecond)
 	defer again.Stop()
-	begin := time.Now()
 	var before error
-	for {
+	for counted := begin; ; <-again.C {
 		if err = s.atRest(); err != nil {
 			before = err
 		} else {
@@ -40,12 +41,51 @@ func (s *scene) settle(limit time.Duration) (recovered time.Time, err error) {
 				return recovered, nil
 			}
 		}
-		select {
-		case <-again.C:
-		case <-deadline.C:
+		if time.Since(counted) > 2*time.Second && before != nil {
+			counted = time.Now()
+			if n, err := s.unended(); err == nil && patience.look(counted, n) {
+				s.say("%d jobs have not ended yet", n)
+			}
+		}
+		if time.Now().After(patience.end) {
 			return recovered, err
 		}
 	}
+}
+
+// unended counts the jobs that are still to be done.
+func (s *scene) unended() (n int, err error) {
+	for _, state := range []string{"queued", "running"} {
+		jobs, err := pages[house.Job](s, "/jobs/?limit=1000&state="+state)
+		if err != nil {
+			return 0, err
+		}
+		n += len(jobs)
+	}
+	return n, nil
+}
+
+// A patience lasts as long as there are fewer and fewer jobs, up to an end.
+type patience struct {
+	limit     time.Duration
+	end, last time.Time
+	least     int
+}
+
+func newPatience(now time.Time, limit time.Duration) *patience {
+	return &patience{limit: limit, end: now.Add(limit), last: now.Add(5 * limit), least: math.MaxInt}
+}
+
+// look notes how many jobs there are, and reports whether they have become fewer.
+func (p *patience) look(now time.Time, jobs int) bool {
+	if jobs >= p.least {
+		return false
+	}
+	p.least, p.end = jobs, now.Add(p.limit)
+	if p.end.After(p.last) {
+		p.end = p.last
+	}
+	return true
 }
 
 // atRest reports what is still to be done. A process that has ended by itself is started again, as whoever looks after it would, and

@@ -30,7 +30,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	}
 	if !cfg.SkipOpen {
 		for _, service := range Services() {
-			if err := ensureOpen(ctx, js, Bucket(service)); err != nil {
+			if err := Open(ctx, js, service); err != nil {
 				return explain(err, "key "+OpenKey+" of bucket "+Bucket(service))
 			}
 		}
@@ -108,21 +108,6 @@ func changed(have jetstream.StreamConfig, set func(*jetstream.StreamConfig), sto
 		next.Metadata[metadataStore] = store
 	}
 	return next, !reflect.DeepEqual(next, have)
-}
-
-// ensureOpen says that the bucket has not lost data.
-func ensureOpen(ctx context.Context, js jetstream.JetStream, bucket string) error {
-	kv, err := js.KeyValue(ctx, bucket)
-	if err != nil {
-		return err
-	}
-	if _, err = kv.Get(ctx, OpenKey); !errors.Is(err, jetstream.ErrKeyNotFound) {
-		return err
-	}
-	if _, err = kv.Create(ctx, OpenKey, []byte("1")); errors.Is(err, jetstream.ErrKeyExists) {
-		return nil
-	}
-	return err
 }
 
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, d Durable) error {

@@ -38,6 +38,9 @@ func (h *House) Together(t testing.TB, env ...string) *Site {
 // storeSize keeps many sites on one disk from claiming all of it.
 const storeSize = "NATS_MAX_STORE=268435456"
 
+// syncInterval tells the api what the server below is told. Records stay for twice as long as NATS may take to sync, at least a minute.
+const syncInterval = "NATS_SYNC_INTERVAL=1s"
+
 // Apart is a NATS server and the five services, not yet started. env goes to every service.
 func (h *House) Apart(t testing.TB, env ...string) *Site {
 	t.Helper()
@@ -51,7 +54,7 @@ func (h *House) Apart(t testing.TB, env ...string) *Site {
 	}
 	s.Programs = append(s.Programs, h.Program(t, NATSServer, s.Dir))
 	s.env = append([]string{
-		"NATS_URL=" + s.NATSURL, "DATA_DIR=" + s.Dir, storeSize, "ADDR=" + addr, "SAMPLES_URL=http://" + addr, "IMAGE_ALLOW=" + addr,
+		"NATS_URL=" + s.NATSURL, "DATA_DIR=" + s.Dir, storeSize, syncInterval, "ADDR=" + addr, "SAMPLES_URL=http://" + addr, "IMAGE_ALLOW=" + addr,
 	}, env...)
 	for _, name := range Services() {
 		s.Programs = append(s.Programs, s.service(t, name, name))

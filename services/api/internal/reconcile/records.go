@@ -117,12 +117,7 @@ func (b *bucket) restore(ctx context.Context) error {
 	if err := b.flush(ctx, s); err != nil {
 		return err
 	}
-	kv, err := b.js.KeyValue(ctx, stream.Bucket(b.service))
-	if err != nil {
-		return err
-	}
-	_, err = kv.Put(ctx, stream.OpenKey, []byte("1"))
-	return err
+	return stream.Open(ctx, b.js, b.service)
 }
 
 // task gives what the store knows; nil for a task that it does not.
