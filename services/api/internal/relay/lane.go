@@ -69,6 +69,7 @@ type lane struct {
 	mark        uint64 // highest sequence known
 	lost        bool   // an answer has shown that the stream had ended below the mark
 	left        uint64 // where it had ended
+	room        room   // for accepts
 	pause       time.Duration
 }
 
@@ -109,7 +110,7 @@ func (l *lane) run(ctx context.Context) {
 		switch {
 		case errors.Is(err, errLost):
 			l.gate.Lost(l.stream, l.left)
-		case errors.Is(err, jetstream.ErrNoStreamResponse):
+		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):
 			l.gate.Check()
 		}
 		l.pause = min(max(2*l.pause, minPause), l.limits.MaxPause)
@@ -163,12 +164,19 @@ func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
 		if open, _ := l.gate.Passed(l.stream); !open {
 			return l.drain(nil)
 		}
-		if err = l.fill(); err != nil {
+		if err = l.fill(ctx); err != nil {
 			break
 		}
+		var look <-chan time.Time
+		if !l.room.short.IsZero() {
+			look = time.After(lookEvery)
+		}
 		if len(l.window) == 0 {
+			l.say(l.crowded())
 			select {
 			case <-l.wake:
+				continue
+			case <-look:
 				continue
 			case <-gate:
 				return nil
@@ -189,10 +197,11 @@ func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
 				return l.drain(errLost)
 			}
 			l.pause = 0
-			l.say("")
+			l.say(l.crowded())
 		case err = <-head.ack.Err():
 			head.ack = nil
 		case <-l.wake:
+		case <-look:
 		case <-gate:
 			return l.drain(nil)
 		case <-ctx.Done():
@@ -203,13 +212,21 @@ func (l *lane) pump(ctx context.Context, gate <-chan struct{}) error {
 }
 
 // fill publishes as much as the window has room for: entries first. An eighth of it is for entries alone, so that they pass even
-// where the stream refuses accepts.
-func (l *lane) fill() error {
+// where accepts are refused.
+func (l *lane) fill(ctx context.Context) error {
 	for {
 		room := l.limits.Window - len(l.window)
 		forAccepts := room - l.limits.Window/8
 		if l.windowBytes >= l.limits.WindowBytes {
 			forAccepts = 0
+		}
+		if forAccepts > 0 && l.acceptsWait() {
+			if err := l.lookForRoom(ctx); err != nil {
+				return err
+			}
+			if l.room.none() {
+				forAccepts = 0
+			}
 		}
 		batch, err := l.next(room, forAccepts)
 		if err != nil || len(batch) == 0 {

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"strconv"
+	"time"
 
 	"handoff/services/api/internal/job"
 	"handoff/shared/stream"
@@ -47,16 +48,17 @@ func (l *lane) next(room, forAccepts int) ([]message, error) {
 	}
 	l.mu.Lock()
 	if len(l.queue) > 0 && forAccepts > 0 {
-		k, size := 0, 0
-		for k < min(forAccepts, len(l.queue)) && size <= l.limits.WindowBytes/2 {
-			size += len(l.queue[k].data)
-			k++
+		defer l.mu.Unlock()
+		k := l.fitting(l.queue[:min(forAccepts, len(l.queue))])
+		if k == 0 {
+			return nil, nil
 		}
 		var batch []message
 		batch, l.queue = cut(l.queue, k)
-		l.queueBytes -= size
+		for i := range batch {
+			l.queueBytes -= len(batch[i].data)
+		}
 		l.taken = batch[k-1].key
-		l.mu.Unlock()
 		return batch, nil
 	}
 	behind := l.behind && len(l.queue) == 0
@@ -65,6 +67,17 @@ func (l *lane) next(room, forAccepts int) ([]message, error) {
 		return nil, nil
 	}
 	return l.catchUp(forAccepts)
+}
+
+// acceptsWait reports whether there are accepts to be taken.
+func (l *lane) acceptsWait() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) == 0 && !l.behind {
+		l.room.short = time.Time{}
+		return false
+	}
+	return true
 }
 
 // nextEntries takes up to k entries, with what they publish. Those that cannot be read stay.
@@ -120,7 +133,7 @@ func (l *lane) rewind() error {
 	if err != nil {
 		return err
 	}
-	l.mark, l.lost = mark.Highest, false
+	l.mark, l.lost, l.room = mark.Highest, false, room{}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	var again []message
@@ -163,7 +176,9 @@ func (l *lane) catchUp(n int) ([]message, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(batch) > 0 {
-		l.taken = batch[len(batch)-1].key
+		if batch = batch[:l.fitting(batch)]; len(batch) > 0 {
+			l.taken = batch[len(batch)-1].key
+		}
 		return batch, nil
 	}
 	if l.newest <= l.taken {

@@ -31,7 +31,7 @@ func (*written) Job(id string) (*job.Job, error) {
 func TestAcceptIsTakenOnceWhenItIsReadBeforeItIsTold(t *testing.T) {
 	t.Parallel()
 	s := &written{rows: []commit.Accept{{Key: 1, Job: "a"}, {Key: 2, Job: "b"}}}
-	l := &lane{limits: defaults(), store: s, behind: true, wake: make(chan struct{}, 1)}
+	l := &lane{limits: defaults(), store: s, behind: true, wake: make(chan struct{}, 1), room: room{left: 1 << 20}}
 	if batch, err := l.next(10, 10); err != nil || len(batch) != 2 {
 		t.Fatalf("took %d (%v), want 2", len(batch), err)
 	}

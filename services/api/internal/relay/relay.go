@@ -26,12 +26,15 @@ type limits struct {
 	Window, WindowBytes       int           // messages on their way at once
 	Queue, QueueBytes         int           // accepts kept in memory; beyond, they are read from the store
 	MaxPause                  time.Duration // between tries
+	AskTimeout                time.Duration // for how full the stream is
+	Patience                  time.Duration // how long accepts wait for room before that is said
 }
 
 func defaults() limits {
 	return limits{
 		Unrelayed: MaxUnrelayed, UnrelayedBytes: MaxUnrelayedBytes,
 		Window: 4096, WindowBytes: 32 << 20, Queue: 8192, QueueBytes: 32 << 20, MaxPause: 5 * time.Second,
+		AskTimeout: 2 * time.Second, Patience: 10 * time.Second,
 	}
 }
 

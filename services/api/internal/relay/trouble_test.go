@@ -15,7 +15,7 @@ import (
 func TestAFullStreamHoldsUpItsOwnLaneOnly(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.Run(t))
-	r.limits.MaxPause = 50 * time.Millisecond
+	r.limits.MaxPause, r.limits.Patience = 50*time.Millisecond, time.Millisecond
 	r.resize(64 << 10)
 	r.start()
 	users := r.accept(stream.Users, 200, 1000)
