@@ -67,7 +67,6 @@ func newScene(t *testing.T, h *house.House, rooms bool, env []string) *scene {
 		"MAIL_DRIVER=smtp", "SMTP_URL=smtp://" + s.mailbox.Addr + "?tls=none", "DISCORD_WEBHOOK_URL=" + s.channel.URL,
 		"IMAGE_ALLOW=" + s.gallery.Addr,
 		"NATS_MAX_STORE=67108864", // the least there is: what is kept small is reached soon
-		"NATS_SYNC_INTERVAL=1s",   // as the server has it
 	}, env...)...)
 	s.Program("api").Setenv("DATA_DIR=" + filepath.Dir(s.store()))
 	if rooms {

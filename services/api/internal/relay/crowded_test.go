@@ -89,7 +89,7 @@ func TestAFastLaneDoesNotOvershoot(t *testing.T) {
 	r.limits.Patience = time.Millisecond
 	r.resize(1 << 20)
 	r.start()
-	all := r.accept(stream.Users, 4000, 300)
+	all := r.accept(stream.Users, 4000, 700)
 	for range 2 {
 		r.until("accepts wait", func() bool { return r.relay.HeldUpBy(stream.Users) != "" && r.fullness() >= 80 })
 		before := r.position(stream.Users)
@@ -99,7 +99,7 @@ func TestAFastLaneDoesNotOvershoot(t *testing.T) {
 		r.purge()
 		r.until("it goes on", func() bool { return r.position(stream.Users) > before })
 	}
-	r.purge()
+	r.resize(16 << 20)
 	r.relayed(stream.Users, all[len(all)-1])
 	got := r.in(stream.Users)
 	if slices.Sort(got); len(slices.Compact(got)) != len(got) {
