@@ -55,7 +55,14 @@ func (p *Process) Ready() error {
 		}
 		return errors.Join(why, f())
 	}
-	return f()
+	err := f()
+	if p.NATS != nil {
+		// What it may not do only times out where it is tried. The client forgets this at the next connect.
+		if refused := p.NATS.LastError(); errors.Is(refused, nats.ErrPermissionViolation) {
+			return errors.Join(refused, err)
+		}
+	}
+	return err
 }
 
 // stop makes the process unready for good: nothing new should be sent its way.

@@ -1,6 +1,7 @@
 package daemon_test
 
 import (
+	"errors"
 	"log/slog"
 	"net"
 	"strings"
@@ -106,6 +107,49 @@ func TestConnectOutlivesRefusedCredentials(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A server tells a client that something is forbidden beside the call, which only times out.
+func TestWhatIsForbiddenIsSaidAndNotReady(t *testing.T) {
+	t.Parallel()
+	addr, err := net.ResolveTCPAddr("tcp", natstest.Addr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	serve := func(may ...string) *server.Server {
+		srv, err := server.NewServer(&server.Options{Host: addr.IP.String(), Port: addr.Port, NoLog: true, NoSigs: true, Users: []*server.User{{
+			Username: "mailer", Password: "s3cr3t", Permissions: &server.Permissions{Publish: &server.SubjectPermission{Allow: may}},
+		}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv.Start()
+		t.Cleanup(srv.Shutdown)
+		if !srv.ReadyForConnections(30 * time.Second) {
+			t.Fatal("the NATS server is not ready")
+		}
+		return srv
+	}
+	srv := serve("allowed")
+	nc, log := connect(t, "nats://mailer:s3cr3t@"+addr.String())
+	waitFor(t, nc.IsConnected)
+	p := &daemon.Process{NATS: nc}
+	p.ReadyWhen(func() error { return nil })
+	if err := errors.Join(nc.Publish("allowed", nil), nc.Flush(), p.Ready()); err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Publish("forbidden", nil); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { return p.Ready() != nil })
+	if why := p.Ready().Error(); !strings.Contains(why, `"forbidden"`) || !strings.Contains(log.String(), "NATS says") {
+		t.Errorf("it says %q, and in the log:\n%s", why, log.String())
+	}
+	srv.Shutdown()
+	srv.WaitForShutdown()
+	serve("allowed", "forbidden")
+	waitFor(t, nc.IsConnected)
+	waitFor(t, func() bool { return p.Ready() == nil })
 }
 
 func TestConnectRefusesAnAddressWithoutShowingThePassword(t *testing.T) {

@@ -25,6 +25,9 @@ const (
 // at any time, and often.
 func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	cfg = cfg.withDefaults()
+	if most := js.Conn().MaxPayload(); most > 0 && most < minPayload {
+		return fmt.Errorf("the NATS server takes messages of up to %d bytes: raise its max_payload to %d or more", most, minPayload)
+	}
 	if err := ensureStreams(ctx, js, cfg, everything(cfg)); err != nil {
 		return err
 	}

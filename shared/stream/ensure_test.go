@@ -3,12 +3,14 @@ package stream_test
 import (
 	"context"
 	"errors"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -254,6 +256,37 @@ func TestEnsureWithoutAServerEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
 	if err := stream.Ensure(ctx, js, config()); err == nil || !strings.Contains(err.Error(), "make stream USERS") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestEnsureSaysThatTheServerTakesTooLittle(t *testing.T) {
+	t.Parallel()
+	addr, err := net.ResolveTCPAddr("tcp", natstest.Addr(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv, err := server.NewServer(&server.Options{
+		Host: addr.IP.String(), Port: addr.Port, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(), MaxPayload: 128 << 10,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv.Start()
+	t.Cleanup(srv.Shutdown)
+	if !srv.ReadyForConnections(30 * time.Second) {
+		t.Fatal("the NATS server is not ready")
+	}
+	nc, err := nats.Connect(srv.ClientURL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(nc.Close)
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Ensure(t.Context(), js, config()); err == nil || !strings.Contains(err.Error(), "max_payload") {
 		t.Errorf("got %v", err)
 	}
 }

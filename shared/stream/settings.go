@@ -21,6 +21,9 @@ const (
 
 	duplicateWindow = 30 * time.Second
 	minLimit        = 1 << 20
+	// minPayload is what a server must take: the largest event with its headers. One that takes less would stop a stream's relay at
+	// the first event that it refuses.
+	minPayload = event.MaxEvent + 16<<10
 )
 
 // Config says how large everything may grow.

@@ -134,6 +134,33 @@ func TestALostBucketIsPutBackByItsHolders(t *testing.T) {
 	h.onceEach(t)
 }
 
+// A claim that was written into a bucket that is being restored has not begun. The holder that has displaces it, not the other way round.
+func TestAClaimThatWaitsAtTheGateDisplacesNobody(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, short)
+	h := newHeld(t)
+	r.start(nil, worker.Spec{}, worker.Config{}, h.do)
+	r.publish("one")
+	before := r.await("one", event.Running)
+	if err := r.js.DeleteKeyValue(t.Context(), stream.Bucket("tasker")); err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.Ensure(t.Context(), r.js, stream.Config{MaxStore: natstest.MaxStore, History: true, SkipOpen: true}); err != nil {
+		t.Fatal(err)
+	}
+	r.put("one", &event.Record{State: event.Running, Claim: 1, Attempt: 1, Holder: "waits"})
+	r.eventually(func() bool { return r.record("one").Holder == before.Holder })
+	if _, err := r.kv().Create(t.Context(), stream.OpenKey, []byte("1")); err != nil {
+		t.Fatal(err)
+	}
+	h.letGo()
+	if rec := r.await("one", event.Succeeded); rec.Claim != 1 || rec.Holder != before.Holder {
+		t.Errorf("%+v", rec)
+	}
+	r.settled()
+	h.onceEach(t)
+}
+
 // A bucket that is gone and back between two looks is noticed by its revisions, or its age.
 func TestABucketThatWasRemadeUnseenIsNotTrusted(t *testing.T) {
 	t.Parallel()
@@ -168,25 +195,29 @@ func TestAServersRestartIsSatThrough(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, short)
 	h := newHeld(t)
-	spec := worker.Spec{Concurrency: 4}
+	const jobs = 64
+	spec := worker.Spec{Concurrency: jobs} // each has room for all that the other holds
 	runs := []*running{r.start(nil, spec, worker.Config{}, h.do), r.start(nil, spec, worker.Config{}, h.do)}
-	for i := range 6 {
+	for i := range jobs {
 		r.publish(jobID(i))
 	}
-	for i := range 6 {
+	for i := range jobs {
 		r.await(jobID(i), event.Running)
 	}
 	r.s.Stop()
 	for _, run := range runs {
 		r.awaitReady(run, "no connection to NATS")
 	}
+	<-time.After(3 * short) // every delivery has been silent for too long by then
 	r.s.Restart()
 	r.eventually(r.js.Conn().IsConnected)
 	for _, run := range runs {
 		r.awaitReady(run, "")
 	}
+	_, before := r.entry(jobID(0))
+	r.eventually(func() bool { _, now := r.entry(jobID(0)); return now > before+5*jobs }) // every other has met a living holder by then
 	h.letGo()
-	for i := range 6 {
+	for i := range jobs {
 		if rec := r.await(jobID(i), event.Succeeded); rec.Attempt != 1 || rec.Claim != 1 {
 			t.Errorf("%s: %+v", jobID(i), rec)
 		}

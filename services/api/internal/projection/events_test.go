@@ -120,6 +120,28 @@ func TestWhatNobodyCanReadIsCopiedOnce(t *testing.T) {
 	}
 }
 
+// The server knows a letter's id for a while. One under the same sequence of a stream that was made anew is another.
+func TestALetterFromAStreamThatWasMadeAnewIsAnother(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	p, _ := r.start()
+	for i := range 2 {
+		if seq := r.publish("user.created", []byte("no event"), nil); seq != 1 {
+			t.Fatalf("its sequence is %d", seq)
+		}
+		r.far(p, stream.Users, 1)
+		if i == 0 {
+			if err := r.js.DeleteStream(t.Context(), stream.Users); err != nil {
+				t.Fatal(err)
+			}
+			r.present(stream.Users)
+		}
+	}
+	if l := r.deadLetters(); len(l) != 2 || l[0].MsgID == l[1].MsgID {
+		t.Errorf("dead letters are %+v", l)
+	}
+}
+
 func TestManyEventsAreReadOnceEach(t *testing.T) {
 	t.Parallel()
 	r := newRig(t)

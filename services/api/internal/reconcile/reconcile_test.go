@@ -99,6 +99,33 @@ func TestWhatIsMissingIsPutBackWhenAsked(t *testing.T) {
 	}
 }
 
+// What is deleted at a terminal breaks no connection, and shows in no mark.
+func TestWhatIsMissingIsFoundUnasked(t *testing.T) {
+	t.Parallel()
+	r, js := start(t, natstest.Start(t), natstest.MaxStore)
+	await(t, r, true)
+	err := errors.Join(
+		js.DeleteStream(t.Context(), stream.Images), js.DeleteConsumer(t.Context(), stream.Users, "notifier"),
+		js.DeleteKeyValue(t.Context(), stream.Bucket("mailer")),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(60 * time.Second); ; {
+		_, noStream := js.Consumer(t.Context(), stream.Images, "imager")
+		_, noConsumer := js.Consumer(t.Context(), stream.Users, "notifier")
+		_, noBucket := js.KeyValue(t.Context(), stream.Bucket("mailer"))
+		err := errors.Join(noStream, noConsumer, noBucket)
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not put back: %v", err)
+		}
+		<-time.After(20 * time.Millisecond)
+	}
+}
+
 func TestWhatIsInTheWayIsSaid(t *testing.T) {
 	t.Parallel()
 	server := natstest.Start(t)

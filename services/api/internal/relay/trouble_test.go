@@ -44,6 +44,41 @@ func TestAFullStreamHoldsUpItsOwnLaneOnly(t *testing.T) {
 	})
 }
 
+// Whoever made the limit smaller than an event can make it larger again: until then what is too large waits, and is not given up.
+func TestAMessageThatIsTooLargeHoldsUpItsOwnLaneOnly(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.Run(t))
+	r.limits.MaxPause = 50 * time.Millisecond
+	limit := func(size int32) {
+		s, err := r.js.Stream(t.Context(), stream.Users)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg := s.CachedInfo().Config
+		cfg.MaxMsgSize = size
+		if _, err := r.js.UpdateStream(t.Context(), cfg); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(1000)
+	r.start()
+	users := append(r.accept(stream.Users, 5, 10), r.accept(stream.Users, 1, 2000)...)
+	users = append(users, r.accept(stream.Users, 5, 10)...)
+	r.until("the lane waits", func() bool { return strings.Contains(r.relay.HeldUpBy(stream.Users), "size exceeds") })
+	images := r.accept(stream.Images, 10, 2000)
+	r.relayed(stream.Images, images[9])
+	if p := r.position(stream.Users); p > r.key(users[4]) {
+		t.Errorf("the position is %d, above what was refused", p)
+	}
+	limit(1 << 20)
+	r.relayed(stream.Users, users[10])
+	got := r.in(stream.Users)
+	slices.Sort(got)
+	if !slices.Equal(got, users) {
+		t.Errorf("the stream holds %v, want each of %v once", got, users)
+	}
+}
+
 func TestAMissingStreamHoldsUpItsOwnLaneOnly(t *testing.T) {
 	t.Parallel()
 	r := newRig(t, natstest.Run(t))
