@@ -128,6 +128,7 @@ func start(ctx context.Context, cfg config, out io.Writer) (err error) {
 
 // measure reports on a child that has just become ready.
 func measure(ctx context.Context, cfg config, child *embedded.Child, path string, out io.Writer) error {
+	used, _ := child.CPU()
 	ready, err := child.Anonymous()
 	if err != nil {
 		return err
@@ -154,9 +155,9 @@ func measure(ctx context.Context, cfg config, child *embedded.Child, path string
 			settled, relayed = time.Now(), time.Since(from)
 		}
 	}
-	_, err = fmt.Fprintf(out, `with %d ended jobs, as many users and %d unrelayed accepts, api.db of %d MB: ready after %s
+	_, err = fmt.Fprintf(out, `with %d ended jobs, as many users and %d unrelayed accepts, api.db of %d MB: ready after %s (%s of processor time)
 resident anonymous memory: %d MB then, %d MB at most; NATS had been told of all %s later
-`, cfg.users, cfg.unrelayed, info.Size()>>20, seconds(child.Took), ready>>20, most>>20, seconds(relayed))
+`, cfg.users, cfg.unrelayed, info.Size()>>20, seconds(child.Took), seconds(used), ready>>20, most>>20, seconds(relayed))
 	return err
 }
 

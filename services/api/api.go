@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/backlog"
@@ -127,17 +128,27 @@ type known struct {
 	met     bool   // store and NATS have met
 }
 
+// load reads all at once: the file is one, the processors are not.
 func load(store *bolt.Store) (k known, err error) {
+	size, err := store.Size()
+	if err != nil {
+		return k, err
+	}
 	k.emails, k.keys = accept.NewEmails(), accept.NewKeys()
-	if err := errors.Join(store.EachUser(k.emails.Load), store.EachKeyed(k.keys.Load)); err != nil {
-		return k, err
-	}
-	if k.backlog, err = backlog.Load(store, time.Now); err != nil {
-		return k, err
-	}
+	k.emails.Expect(size.Users)
 	if k.lastKey, err = store.LastKey(); err != nil {
 		return k, err
 	}
-	k.met, err = store.Met()
+	if k.met, err = store.Met(); err != nil {
+		return k, err
+	}
+	var all errgroup.Group
+	all.Go(func() error { return store.EachEmail(k.emails.Load) })
+	all.Go(func() error { return store.EachKeyed(k.keys.Load) })
+	all.Go(func() (err error) {
+		k.backlog, err = backlog.Load(store, time.Now)
+		return err
+	})
+	err = all.Wait()
 	return k, err
 }

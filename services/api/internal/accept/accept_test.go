@@ -66,7 +66,7 @@ func rigAt(t testing.TB, path string, emails *accept.Emails, keys *accept.Keys) 
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(store.EachUser(emails.Load), store.EachKeyed(keys.Load)); err != nil {
+	if err := errors.Join(store.EachEmail(emails.Load), store.EachKeyed(keys.Load)); err != nil {
 		t.Fatal(err)
 	}
 	last, err := store.LastKey()

@@ -22,11 +22,14 @@ func NewEmails() *Emails {
 }
 
 func newEmails(fingerprint func(emailKey string) uint64) *Emails {
-	return &Emails{print: fingerprint, users: newFingerprints()}
+	return &Emails{print: fingerprint, users: newFingerprints(0)}
 }
 
-// Load adds a user that is in the store already.
-func (e *Emails) Load(u user.User) { e.users.add(e.print(user.EmailKey(u.Email)), u.Key) }
+// Expect makes room for so many users, before any is loaded: growing takes as long as filling.
+func (e *Emails) Expect(users int64) { e.users = newFingerprints(int(users)) }
+
+// Load adds the address of a user that is in the store already, under a log key.
+func (e *Emails) Load(key uint64, email string) { e.users.add(e.print(user.EmailKey(email)), key) }
 
 // Taken reports whether a user has the address.
 func (e *Emails) Taken(v *commit.View, email string) (bool, error) {

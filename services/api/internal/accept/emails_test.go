@@ -143,7 +143,7 @@ func TestAddressesOfAnEarlierProcessAreTaken(t *testing.T) {
 	}
 	r.stop()
 	next := rigAt(t, r.path, accept.NewEmails(), accept.NewKeys())
-	next.emails.Load(user.User{Email: "gone@example.org", Key: u.Key + 100}) // of a user that the store does not have
+	next.emails.Load(u.Key+100, "gone@example.org") // of a user that the store does not have
 	next.Open()
 	if _, err := next.Register(t.Context(), accept.Key{}, "A@example.org", "a", false); !errors.Is(err, user.ErrTaken) {
 		t.Errorf("after a restart: %v, want ErrTaken", err)

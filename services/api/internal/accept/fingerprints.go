@@ -8,8 +8,8 @@ type fingerprints struct {
 	more  map[uint64][]uint64 // further log keys under the same fingerprint
 }
 
-func newFingerprints() fingerprints {
-	return fingerprints{first: map[uint64]uint64{}, more: map[uint64][]uint64{}}
+func newFingerprints(n int) fingerprints {
+	return fingerprints{first: make(map[uint64]uint64, n), more: map[uint64][]uint64{}}
 }
 
 // under gives the log keys under a fingerprint.

@@ -34,7 +34,7 @@ func NewKeys() *Keys {
 }
 
 func newKeys(fingerprint func(commit.Sum) uint64) *Keys {
-	return &Keys{print: fingerprint, prints: newFingerprints()}
+	return &Keys{print: fingerprint, prints: newFingerprints(0)}
 }
 
 // Load adds a request that is in the store. They come in the order of their log keys.

@@ -43,8 +43,11 @@ type Store struct {
 	failed atomic.Pointer[error] // see Err
 }
 
-// Close closes the file.
+// Close closes the file. It writes which pages are free, which no transaction does, so that the next [Open] need not find out: after a
+// kill it does. Where there is no room for that the file is whole without.
 func (s *Store) Close() error {
+	s.db.NoFreelistSync = false
+	_ = s.db.Update(func(*bolt.Tx) error { return nil })
 	if err := s.db.Close(); err != nil {
 		return fmt.Errorf("close the store: %w", err)
 	}

@@ -20,7 +20,7 @@ func (free) Full(string) string { return "" }
 func (r *rig) accepter() *accept.Accepter {
 	r.t.Helper()
 	emails, keys := accept.NewEmails(), accept.NewKeys()
-	if err := errors.Join(r.store.EachUser(emails.Load), r.store.EachKeyed(keys.Load)); err != nil {
+	if err := errors.Join(r.store.EachEmail(emails.Load), r.store.EachKeyed(keys.Load)); err != nil {
 		r.t.Fatal(err)
 	}
 	in := accept.New(r.writer, free{}, emails, keys, time.Now)

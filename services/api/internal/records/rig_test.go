@@ -51,7 +51,7 @@ func load(t *testing.T, path string) (store *bolt.Store, emails *accept.Emails, 
 		t.Fatal(err)
 	}
 	emails = accept.NewEmails()
-	if err = store.EachUser(emails.Load); err != nil {
+	if err = store.EachEmail(emails.Load); err != nil {
 		t.Fatal(err)
 	}
 	if lastKey, err = store.LastKey(); err != nil {

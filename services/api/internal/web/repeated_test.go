@@ -26,7 +26,7 @@ func whole(t *testing.T, path string) *client {
 	}
 	emails, keys := accept.NewEmails(), accept.NewKeys()
 	last, err := store.LastKey()
-	if err := errors.Join(err, store.EachUser(emails.Load), store.EachKeyed(keys.Load)); err != nil {
+	if err := errors.Join(err, store.EachEmail(emails.Load), store.EachKeyed(keys.Load)); err != nil {
 		t.Fatal(err)
 	}
 	writer := commit.New(store, last, keys.Committed)
