@@ -48,12 +48,13 @@ func RetryAfter(d time.Duration, err error) error {
 	return &retryAfterError{err: err, after: max(0, d)}
 }
 
-type panicError struct {
-	value any
-	stack []byte
+// A PanicError is what a handler's panic becomes. It fails the attempt as any other error does.
+type PanicError struct {
+	Value any
+	Stack []byte
 }
 
 // errGoexit: what a handler's goroutine leaves that ends without returning.
 var errGoexit = errors.New("handler ended its goroutine by runtime.Goexit")
 
-func (e *panicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.value, e.stack) }
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v\n%s", e.Value, e.Stack) }

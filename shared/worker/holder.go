@@ -3,7 +3,6 @@ package worker
 import (
 	"context"
 	"errors"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -100,14 +99,9 @@ func (h *holder) run(hard context.Context) {
 	}
 }
 
-// call runs the handler and makes a panic an error.
-func (h *holder) call(ctx context.Context, number int) (res result) {
-	defer func() {
-		if v := recover(); v != nil {
-			res = result{err: &panicError{value: v, stack: debug.Stack()}}
-		}
-	}()
-	value, err := h.task.run(ctx, h.env, h.w.cfg.Service, number)
+// call runs the handler, in its middleware.
+func (h *holder) call(ctx context.Context, number int) result {
+	value, err := h.task.run(ctx, &Task{Envelope: *h.env, Service: h.w.cfg.Service, Name: h.task.spec.Task, Attempt: number})
 	return result{value, err}
 }
 

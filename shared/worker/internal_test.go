@@ -83,7 +83,7 @@ func TestPanicOfItsOwnEndsTheWorker(t *testing.T) {
 	ctx, fail := context.WithCancelCause(t.Context())
 	w.fail = fail
 	w.guard(func() { panic("fallen") })
-	var fault *panicError
+	var fault *PanicError
 	if cause := context.Cause(ctx); !errors.As(cause, &fault) || !strings.Contains(cause.Error(), "fallen") {
 		t.Errorf("Run would end with %v", cause)
 	}

@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 }
 
 const (
-	within = 20 * time.Second
+	within = 30 * time.Second
 	// short is an AckWait for tests that wait for one: still longer than a busy machine stands still.
 	short = time.Second
 	// long is an AckWait for tests in which nothing may come again for want of an answer.
@@ -116,9 +116,9 @@ type running struct {
 }
 
 // start runs a worker over nc, which is made when it is nil. It is stopped with the test and must then have ended well.
-func (r *rig) start(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler) *running {
+func (r *rig) start(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler, use ...worker.Middleware) *running {
 	r.t.Helper()
-	run := r.launch(nc, spec, cfg, h)
+	run := r.launch(nc, spec, cfg, h, use...)
 	r.t.Cleanup(func() {
 		if err := run.stop(); err != nil {
 			r.t.Errorf("Run: %v", err)
@@ -127,7 +127,7 @@ func (r *rig) start(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handle
 	return run
 }
 
-func (r *rig) launch(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler) *running {
+func (r *rig) launch(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler, use ...worker.Middleware) *running {
 	r.t.Helper()
 	cfg.Service = "tasker"
 	cfg.Logger = slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -139,6 +139,7 @@ func (r *rig) launch(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handl
 	}
 	w := worker.New(nc, cfg)
 	worker.Handle(w, spec, h)
+	w.Use(use...)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	var err error

@@ -73,8 +73,8 @@ type HandlerFunc[P event.Payload, R any] func(ctx context.Context, e event.Event
 // task is a handler without its types.
 type task struct {
 	spec Spec
-	// run decodes the payload and runs the handler.
-	run func(ctx context.Context, e *event.Envelope, service string, attempt int) ([]byte, error)
+	bare Handler // as it was given
+	run  Handler // in the worker's middleware
 }
 
 // Worker runs the handlers of one service. Make it with [New], give it handlers with [Handle], then [Worker.Run] it.
@@ -86,6 +86,8 @@ type Worker struct {
 	bucket *bucket
 	tasks  map[event.Type]*task
 	errs   []error // of Handle, reported by Run
+
+	middleware []Middleware // the first is outermost
 
 	held      registry
 	abandoned atomic.Int64
@@ -122,12 +124,12 @@ func Handle[P event.Payload, R any](w *Worker, spec Spec, h HandlerFunc[P, R]) {
 	}
 	w.tasks[typ] = &task{
 		spec: spec.withDefaults(),
-		run: func(ctx context.Context, env *event.Envelope, service string, attempt int) ([]byte, error) {
-			data, err := event.DecodeData[P](env)
+		bare: func(ctx context.Context, t *Task) (json.RawMessage, error) {
+			data, err := event.DecodeData[P](&t.Envelope)
 			if err != nil {
 				return nil, Permanent(err)
 			}
-			result, err := h(ctx, event.Event[P]{Envelope: *env, Service: service, Attempt: attempt, Data: data})
+			result, err := h(ctx, event.Event[P]{Envelope: t.Envelope, Service: t.Service, Attempt: t.Attempt, Data: data})
 			if err != nil {
 				return nil, err
 			}
@@ -136,17 +138,15 @@ func Handle[P event.Payload, R any](w *Worker, spec Spec, h HandlerFunc[P, R]) {
 	}
 }
 
-func encodeResult(result any) ([]byte, error) {
+func encodeResult(result any) (json.RawMessage, error) {
 	b, err := json.Marshal(result)
 	switch {
 	case err != nil:
 		return nil, Permanent(fmt.Errorf("encode the result: %w", err))
-	case len(b) > event.MaxResult:
-		return nil, Permanent(fmt.Errorf("the result is %d bytes of JSON, at most %d are kept", len(b), event.MaxResult))
 	case string(b) == "null" || string(b) == "{}":
 		return nil, nil
 	}
-	return b, nil
+	return b, resultFits(b)
 }
 
 // Run does tasks until ctx ends, then lets what runs finish within the grace period, gives back what does not, and
@@ -158,6 +158,9 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	if len(w.tasks) == 0 {
 		return fmt.Errorf("service %s has no handlers", w.cfg.Service)
+	}
+	for _, t := range w.tasks {
+		t.run = w.wrap(t.bare)
 	}
 	js, err := jetstream.New(w.nc, jetstream.WithPublishAsyncMaxPending(1<<14), jetstream.WithPublishAsyncTimeout(stream.AckWait))
 	if err != nil {
@@ -184,7 +187,7 @@ func (w *Worker) Run(ctx context.Context) error {
 		wg.Go(func() { w.guard(func() { l.run(ctx, hard) }) })
 	}
 	wg.Wait()
-	var fault *panicError
+	var fault *PanicError
 	switch cause := context.Cause(ctx); {
 	case errors.Is(cause, errAbandoned), errors.As(cause, &fault):
 		return cause
@@ -197,7 +200,7 @@ func (w *Worker) Run(ctx context.Context) error {
 func (w *Worker) guard(f func()) {
 	defer func() {
 		if v := recover(); v != nil {
-			w.fail(&panicError{value: v, stack: debug.Stack()})
+			w.fail(&PanicError{Value: v, Stack: debug.Stack()})
 		}
 	}()
 	f()
