@@ -2,10 +2,12 @@ package event
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -27,6 +29,9 @@ const ContentType = "application/cloudevents+json"
 // SpecVersion is the CloudEvents version of every event.
 const SpecVersion = "1.0"
 
+// DataVersion is the major version of every payload. What a newer minor version adds is ignored.
+const DataVersion = 1
+
 // Bounds of what travels. An event that would be larger is refused at the accept; an error text is cut; a result that
 // is larger is a permanent error of its task.
 const (
@@ -44,6 +49,7 @@ type Envelope struct {
 	Type            Type      `json:"type"`
 	Time            time.Time `json:"time"` // when it was accepted
 	DataContentType string    `json:"datacontenttype,omitempty"`
+	DataVersion     string    `json:"dataversion,omitempty"` // of the payload, "major" or "major.minor"; empty is 1
 
 	// Tasks are the services asked for, joined by commas, frozen at the accept. Empty: whoever the type is for by default.
 	Tasks           string     `json:"tasks,omitempty"`
@@ -107,11 +113,14 @@ func Decode(b []byte) (*Envelope, error) {
 	return &e, nil
 }
 
-// DecodeData reads the payload of e as P. The error wraps [ErrUndecodable].
+// DecodeData reads the payload of e as P. The error wraps [ErrUndecodable], for a later major version of it too.
 func DecodeData[P Payload](e *Envelope) (P, error) {
 	var p P
 	if want := p.EventType(); e.Type != want {
 		return p, fmt.Errorf("%w: type is %s, want %s", ErrUndecodable, e.Type, want)
+	}
+	if v := cmp.Or(e.DataVersion, "1"); !knownVersion(v) {
+		return p, fmt.Errorf("%w: dataversion is %.20q, and %d is known here", ErrUndecodable, v, DataVersion)
 	}
 	if err := json.Unmarshal(e.Data, &p); err != nil {
 		return p, fmt.Errorf("%w: data: %w", ErrUndecodable, err)
@@ -120,6 +129,12 @@ func DecodeData[P Payload](e *Envelope) (P, error) {
 		return p, fmt.Errorf("%w: data: %w", ErrUndecodable, err)
 	}
 	return p, nil
+}
+
+func knownVersion(v string) bool {
+	major, _, _ := strings.Cut(v, ".")
+	n, err := strconv.Atoi(major)
+	return err == nil && n == DataVersion
 }
 
 // New makes the event of a job: id is the job's, at is when it was accepted, services are whom it asks for.

@@ -98,6 +98,26 @@ func TestDecodeDataSaysWhatIsWrong(t *testing.T) {
 	refused(event.JobFinished, `{"job_id":"j"}`, "callback_url is missing", finished)
 }
 
+// A later major version of a payload may mean something else; a later minor one only says more.
+func TestDecodeDataKnowsItsMajorVersion(t *testing.T) {
+	t.Parallel()
+	for version, known := range map[string]bool{"": true, "1": true, "1.9": true, "2": false, "2.0": false, "10": false, "0": false, "x": false, "1x": false} {
+		e := mustNew(t, job, userData(), "mailer")
+		e.DataVersion = version
+		b, err := e.Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read, err := event.Decode(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := decodeData[event.UserCreatedData](read); (err == nil) != known || err != nil && !errors.Is(err, event.ErrUndecodable) {
+			t.Errorf("dataversion %q: %v", version, err)
+		}
+	}
+}
+
 func decodeData[P event.Payload](e *event.Envelope) error {
 	_, err := event.DecodeData[P](e)
 	return err
