@@ -145,6 +145,20 @@ func TestRoom(t *testing.T) {
 	}
 }
 
+// An id by the first key alone would have a larger batch taken for a smaller one that was stored before.
+func TestNoIDIsOfTwoMessages(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(name string) [3]uint64 {
+			return [3]uint64(rapid.SliceOfN(rapid.Uint64Range(0, 30), 3, 3).Draw(t, name))
+		}
+		a, b := draw("a"), draw("b")
+		if same := messageID(a[0], a[1], a[2]) == messageID(b[0], b[1], b[2]); same != (a == b) {
+			t.Fatalf("%v and %v have the same id: %t", a, b, same)
+		}
+	})
+}
+
 // The trail never says more than what the position was, for all of the time that it is asked about.
 func TestTrailSaysNoMoreThanWas(t *testing.T) {
 	t.Parallel()
