@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/gofrs/flock"
 
@@ -36,7 +37,14 @@ func run(out io.Writer) error {
 	if err != nil {
 		return daemon.BadConfig(err)
 	}
-	defer nats.stop()
+	keeping, enough := context.WithCancel(ctx)
+	var kept sync.WaitGroup
+	kept.Go(func() { nats.keep(keeping) })
+	defer func() {
+		enough()
+		kept.Wait()
+		nats.stop()
+	}()
 	cfg.Common.NATSURL = nats.url()
 
 	services := newServices(cfg, log)
