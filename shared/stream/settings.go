@@ -71,7 +71,7 @@ func parts(cfg Config) []part {
 	for _, service := range Services() {
 		all = append(all, part{"bucket " + Bucket(service), BucketStream(Bucket(service)), cfg.bucket(service)})
 	}
-	all = append(all, part{"object store " + Pictures, "OBJ_" + Pictures, cfg.pictures})
+	all = append(all, part{"object store " + Pictures, ObjectStream(Pictures), cfg.pictures})
 	// HISTORY last: it reads the work streams.
 	return append(all, part{"stream " + History, History, cfg.history})
 }

@@ -172,6 +172,9 @@ func Bucket(service string) string { return "JOBS_" + service }
 // BucketStream names the stream under a bucket.
 func BucketStream(bucket string) string { return "KV_" + bucket }
 
+// ObjectStream names the stream under an object store.
+func ObjectStream(store string) string { return "OBJ_" + store }
+
 // RecordSubject is the subject of a job's record in the bucket of a service.
 func RecordSubject(service, job string) string { return "$KV." + Bucket(service) + "." + job }
 

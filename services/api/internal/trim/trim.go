@@ -2,6 +2,7 @@ package trim
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -25,6 +26,8 @@ type Limits struct {
 	// Grace is how long what has been purged may still come back: two of NATS's sync intervals, and at least a minute, which is the
 	// default.
 	Grace time.Duration
+	// Unbroken is how long a picture may take to be written; default 15s, longer than the imager waits for it.
+	Unbroken time.Duration
 	// Every is the time between two looks, default 1s.
 	Every time.Duration
 }
@@ -34,6 +37,7 @@ func (l Limits) withDefaults() Limits {
 	return Limits{
 		JobRetention: or(l.JobRetention, week), JobMax: or(l.JobMax, 1_000_000), DeadMax: or(l.DeadMax, 100_000),
 		LogRetention: or(l.LogRetention, week), Grace: or(l.Grace, time.Minute), Every: or(l.Every, time.Second),
+		Unbroken: or(l.Unbroken, 15*time.Second),
 	}
 }
 
@@ -134,7 +138,7 @@ func (t *Trimmer) Run(ctx context.Context) {
 			t.forget()
 			continue
 		}
-		t.say(ctx, t.pass(ctx))
+		t.say(ctx, errors.Join(t.pass(ctx), t.clearPictures(ctx)))
 		pause = max(t.limits.Every, 20*t.planned)
 	}
 }
