@@ -60,7 +60,10 @@ func TestChaos(t *testing.T) {
 		all = append(all, result)
 		keep(t, all)
 		// A site with something wrong would show it again in every round that follows.
-		if age++; !clean || age == life {
+		if age++; !clean {
+			s.autopsy()
+		}
+		if !clean || age == life {
 			s.end()
 			s = nil
 		}

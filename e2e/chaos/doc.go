@@ -14,6 +14,8 @@
 //	go test ./chaos -v -faults all,-fill-bucket            every other one
 //	go test ./chaos -v -report table.md -rounds 200        the table for docs/delivery.md; make chaos does this
 //
+// A failure leaves a report of the site and each process's log, with a stack of every goroutine: with -artifacts -outputdir DIR in a folder.
+//
 // A seed gives the same faults in the same rounds at the same moments. What the processes make of them is theirs, so that a rare finding
 // may need its round more than once.
 package chaos
