@@ -75,6 +75,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
 		return errors.Join(err, ln.Close())
 	}
+	out.Limit(cfg.UnrelayedMax)
 	facts := records.NewReader(known.met, writer, known.emails, keeper, js, p.Log)
 	roster = records.NewWriter(store, facts, js, cfg.SyncInterval, p.Log)
 	in := accept.New(writer, out, known.emails, known.keys, time.Now)

@@ -35,6 +35,8 @@ type Config struct {
 	JobMax int64 `env:"JOB_MAX" envDefault:"1000000"`
 	// DeadMax is how many dead jobs are kept.
 	DeadMax int `env:"DEAD_MAX" envDefault:"100000"`
+	// UnrelayedMax is how many jobs of each stream may wait until NATS can be told of them; beyond, no more are accepted for it.
+	UnrelayedMax int64 `env:"UNRELAYED_MAX" envDefault:"1000000"`
 	// SyncInterval is how long the NATS server may take to have on its disk what it has acknowledged.
 	SyncInterval time.Duration `env:"NATS_SYNC_INTERVAL" envDefault:"2m"`
 	// SamplesURL is the address under which the imager reaches this api, such as http://api:8000. When it is set, sample
@@ -74,6 +76,9 @@ func (c *Config) Validate() error {
 	}
 	if c.JobMax < 1 {
 		errs = append(errs, fmt.Errorf("JOB_MAX is %d: use at least 1", c.JobMax))
+	}
+	if c.UnrelayedMax < 1 {
+		errs = append(errs, fmt.Errorf("UNRELAYED_MAX is %d: use at least 1", c.UnrelayedMax))
 	}
 	if c.DeadMax < 1 {
 		errs = append(errs, fmt.Errorf("DEAD_MAX is %d: use at least 1", c.DeadMax))

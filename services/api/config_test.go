@@ -14,7 +14,7 @@ import (
 
 func TestEveryWrongVariableIsNamed(t *testing.T) {
 	for name, value := range map[string]string{
-		"ADDR": "8000", "NATS_MAX_STORE": "1024", "HISTORY": "maybe", "LOG_RETENTION": "1ms", "JOB_RETENTION": "0s", "JOB_MAX": "0", "DEAD_MAX": "-1", "NATS_SYNC_INTERVAL": "0s", "SAMPLES_URL": "api:8000",
+		"ADDR": "8000", "NATS_MAX_STORE": "1024", "HISTORY": "maybe", "LOG_RETENTION": "1ms", "JOB_RETENTION": "0s", "JOB_MAX": "0", "DEAD_MAX": "-1", "UNRELAYED_MAX": "0", "NATS_SYNC_INTERVAL": "0s", "SAMPLES_URL": "api:8000",
 	} {
 		t.Setenv(name, value)
 	}
@@ -23,7 +23,7 @@ func TestEveryWrongVariableIsNamed(t *testing.T) {
 	if !errors.As(err, &bad) {
 		t.Fatalf("Load: %v, want a ConfigError", err)
 	}
-	for _, name := range []string{"ADDR", "NATS_MAX_STORE", "HISTORY", "LOG_RETENTION", "JOB_RETENTION", "JOB_MAX", "DEAD_MAX", "NATS_SYNC_INTERVAL", "SAMPLES_URL"} {
+	for _, name := range []string{"ADDR", "NATS_MAX_STORE", "HISTORY", "LOG_RETENTION", "JOB_RETENTION", "JOB_MAX", "DEAD_MAX", "UNRELAYED_MAX", "NATS_SYNC_INTERVAL", "SAMPLES_URL"} {
 		if !strings.Contains(err.Error(), name+" is ") {
 			t.Errorf("%s is not named in:\n%v", name, err)
 		}

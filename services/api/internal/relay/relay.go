@@ -92,6 +92,14 @@ func newRelay(lim limits, store Store, w Writer, gate Gate, js jetstream.JetStre
 	return r, nil
 }
 
+// Limit sets how many accepts of each stream may wait before no more are accepted for it; [MaxUnrelayed] unless it is called, which must
+// be before [Relay.Run].
+func (r *Relay) Limit(unrelayed int64) {
+	for _, l := range r.order {
+		l.limits.Unrelayed = unrelayed
+	}
+}
+
 // Committed takes over what a transaction has added to the log. It is given to the committer.
 func (r *Relay) Committed(c *commit.Changes) {
 	for i := range c.Accepts {
