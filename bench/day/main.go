@@ -55,7 +55,7 @@ func parse(args []string, errOut io.Writer) (config, error) {
 	flags.Usage = func() {}
 	flags.DurationVar(&cfg.duration, "duration", 8*time.Minute, "how long requests are sent; the tasker is stopped at half of it until it is refused")
 	flags.DurationVar(&cfg.every, "every", 15*time.Second, "how often levels are printed")
-	flags.IntVar(&cfg.tasks, "tasks", 100, "tasks a second")
+	flags.IntVar(&cfg.tasks, "tasks", 50, "tasks a second; a bucket of so small a store has room for about 100 a second")
 	flags.IntVar(&cfg.users, "users", 10, "users a second")
 	flags.StringVar(&cfg.dir, "dir", os.TempDir(), "where data is kept while it runs")
 	err := flags.Parse(args)
