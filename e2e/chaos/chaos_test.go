@@ -22,10 +22,14 @@ var (
 	rounds = flag.Int("rounds", 0, "how many rounds; 0: until each fault has come once")
 	first  = flag.Int("first", 1, "the round to begin with")
 	faults = flag.String("faults", "usual", "names of faults, joined by commas; usual, or all")
-	limit  = flag.Duration("settle", 90*time.Second, "how long a round may go on settling without a job that ends; five times as long in all")
+	limit  = flag.Duration("settle", sweeps, "how long a round may go on settling without a job that ends; five times as long in all")
 	extra  = flag.String("env", "", "more variables for the services, joined by commas")
 	report = flag.String("report", "", "a file for the table")
 )
+
+// sweeps is longer than it takes until the api looks at a task that has rested, and has it done: a record that was lost after its message
+// was acknowledged is missed by nobody before. Nothing is lost until then.
+const sweeps = 5 * time.Minute
 
 // life is how many rounds a site goes through before a new one takes its place.
 const life = 20

@@ -38,8 +38,6 @@ type fault struct {
 	forgets  bool     // the history of ended jobs, and pictures, may be gone
 	room     bool     // each store needs a disk of its own
 
-	patience time.Duration // how long a round with it may take to settle, if that is longer than others may
-
 	// begin injects it and says what it did; end, which is given, mends it.
 	begin func(*scene, *rand.Rand) (did string, end func())
 }

@@ -129,9 +129,6 @@ func (s *scene) play(r round, limit time.Duration) ledger.Round {
 	s.inject(r)
 	enough()
 	mended := time.Now()
-	for _, f := range r.faults {
-		limit = max(limit, f.patience)
-	}
 	recovered, err := s.settle(limit)
 	result := ledger.Round{Accepted: len(s.book.accepted) - before, Settled: !recovered.IsZero()}
 	if result.Settled {

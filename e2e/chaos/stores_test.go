@@ -23,10 +23,10 @@ func storeFaults() []fault {
 		},
 		{name: "delete-api-db", touches: stores, usual: true, most: time.Second, forgets: true, begin: deleteStore},
 		{
-			name: "fill-stream", most: time.Second, patience: slow,
+			name: "fill-stream", most: time.Second,
 			window: windowKilled, services: []string{"tasker"}, begin: fillStream,
 		},
-		{name: "fill-bucket", touches: append(workers(), house.NATSServer), patience: slow, begin: fillBucket},
+		{name: "fill-bucket", touches: append(workers(), house.NATSServer), begin: fillBucket},
 	}
 	for service, stream := range consumers() {
 		touches := []string{house.NATSServer, service}
@@ -72,9 +72,6 @@ func storeFaults() []fault {
 const (
 	short = 500 * time.Millisecond
 	long  = 2 * time.Second
-
-	// slow is for what waits until trim may take records away, which is a minute after their messages have gone.
-	slow = 3 * time.Minute
 )
 
 // streams are the work streams with the services that work from each.
