@@ -95,10 +95,10 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	})
 	trimmer := trim.New(trim.Parts{
 		Store: store, Writer: writer, Backlog: known.backlog, Open: keeper.Whole, Reading: back, JetStream: js, Log: p.Log, Now: time.Now,
-		Reissue: reissue.Task, Recorded: roster.SafePosition, Leader: holder,
+		Reissue: reissue.Task, Refused: out.Refuses, Recorded: roster.SafePosition, Leader: holder,
 	}, cfg.limits())
 	meeting := reconcile.NewMeeting(known.met, back.CaughtUp(), writer, in, keeper)
-	ready := func() error { return errors.Join(holder.Ready(), meeting.Ready(), roster.Err()) }
+	ready := func() error { return errors.Join(holder.Ready(), meeting.Ready(), roster.Err(), trimmer.Err()) }
 	report := health.Sources{
 		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Ready: ready,
 	}

@@ -22,6 +22,9 @@ var errLost = errors.New("the stream has lost messages")
 // lost what was there. The mark as it is now would prove nothing: answers to others may have come between.
 func (l *lane) acked(m *message, ack *jetstream.PubAck) {
 	m.seq, m.done = ack.Sequence, true
+	if m.entry {
+		l.refused.Store(false)
+	}
 	if l.stream == stream.Dead {
 		return // nothing depends on it
 	}

@@ -106,3 +106,28 @@ func TestAFastLaneDoesNotOvershoot(t *testing.T) {
 		t.Error("some were published twice")
 	}
 }
+
+func TestAStreamThatRefusesEntriesIsSaidTo(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.Run(t))
+	r.limits.MaxPause = 50 * time.Millisecond
+	r.resize(256 << 10)
+	r.start()
+	r.two("old")
+	for { // by hand, to the last byte
+		if _, err := r.js.Publish(context.Background(), "user.created", make([]byte, 100), jetstream.WithRetryAttempts(0)); err != nil {
+			break
+		}
+	}
+	if r.relay.Refuses(stream.Users) {
+		t.Error("nothing was asked for again, and it was refused")
+	}
+	r.do(func(v *commit.View) error {
+		_, err := reissue.Task(v, "old", "notifier", 0)
+		return err
+	})
+	r.until("the entry is refused", func() bool { return r.relay.Refuses(stream.Users) })
+	r.purge()
+	r.noEntries(stream.Users)
+	r.until("entries get in", func() bool { return !r.relay.Refuses(stream.Users) })
+}

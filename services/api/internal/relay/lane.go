@@ -52,7 +52,8 @@ type lane struct {
 	wake   chan struct{}
 
 	waiting, bytes atomic.Int64
-	pumping        sync.Mutex // held while the gate may be open for what is published
+	refused        atomic.Bool // entries, for want of room
+	pumping        sync.Mutex  // held while the gate may be open for what is published
 
 	mu         sync.Mutex
 	entries    []message
@@ -108,6 +109,8 @@ func (l *lane) run(ctx context.Context) {
 		}
 		l.say(err.Error())
 		switch {
+		case noRoom(err):
+			l.refused.Store(l.entriesWait())
 		case errors.Is(err, errLost):
 			l.gate.Lost(l.stream, l.left)
 		case errors.Is(err, jetstream.ErrNoStreamResponse), errors.Is(err, jetstream.ErrStreamNotFound):

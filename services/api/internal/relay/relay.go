@@ -144,6 +144,12 @@ func (r *Relay) Full(name string) string {
 	return ""
 }
 
+// Refuses reports whether a stream has no room even for entries.
+func (r *Relay) Refuses(name string) bool {
+	l := r.lanes[name]
+	return l != nil && l.refused.Load()
+}
+
 // HeldUpBy says what keeps the relay from publishing to a stream; empty when nothing does.
 func (r *Relay) HeldUpBy(name string) string {
 	l := r.lanes[name]

@@ -2,14 +2,20 @@ package relay
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/shared/stream"
 )
 
 const (
+	codeMaxBytes     = 10077
+	codeInsufficient = 10023 // the server's own limit
+
 	lookEvery  = 100 * time.Millisecond // while accepts wait for room
 	lookAnyway = 10 * time.Second       // others may write to the stream by hand
 	// overhead is more than a message takes in a stream beside its subject, id, own headers and data.
@@ -111,4 +117,21 @@ func (l *lane) crowded() string {
 		return ""
 	}
 	return fmt.Sprintf("room in the stream: %s is over 90 %% of its limit, the rest is for tasks that are asked for again", l.stream)
+}
+
+func noRoom(err error) bool {
+	var api *jetstream.APIError
+	return errors.As(err, &api) && (api.ErrorCode == codeMaxBytes || api.ErrorCode == codeInsufficient)
+}
+
+// entriesWait reports whether an entry is still to be published.
+func (l *lane) entriesWait() bool {
+	for i := range l.window {
+		if l.window[i].entry && !l.window[i].done {
+			return true
+		}
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.entries) > 0
 }

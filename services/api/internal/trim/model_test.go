@@ -36,6 +36,7 @@ type model struct {
 	read     uint64           // the projection's, in the stream
 
 	look *lookAt
+	full bool // the stream refuses entries
 	t    *Trimmer
 	undo []undo // purges, which a power loss can undo for a while
 }
@@ -186,7 +187,7 @@ func (m *model) lookFirst() {
 	left := m.t.left
 	m.t.left = published{store: m, before: left.now, now: map[uint64]bool{}}
 	m.look = &lookAt{seen: Seen{
-		Streams: map[string]*Stream{}, Buckets: map[string]*Bucket{}, Published: m.t.left.has,
+		Streams: map[string]*Stream{}, Buckets: map[string]*Bucket{}, Published: m.t.left.has, Waits: m.t.left.waits,
 		Feeds: map[string][]string{"mailer": {stream.Users}, "notifier": {stream.Users}},
 	}}
 	for s, b := range m.beds {
@@ -202,7 +203,12 @@ func (m *model) lookOn() {
 		f = &firsts{}
 		m.t.firsts[stream.Users] = f
 	}
+	full := uint64(0)
+	if m.full {
+		full = 1 << 20
+	}
 	m.look.seen.Streams[stream.Users] = &Stream{
+		Bytes: full, Refused: m.full,
 		First: m.first, Last: m.last, Messages: uint64(len(m.msgs)), MaxBytes: 1 << 20, Position: m.position, Recorded: 1 << 60,
 		Oldest: f.note(m.now, m.first, grace),
 	}

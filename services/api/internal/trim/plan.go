@@ -16,6 +16,7 @@ type Stream struct {
 	Position        uint64 // as stored: all accepts up to this log key are in the stream
 	Recorded        uint64 // all users up to this log key have a second copy
 	Oldest          uint64 // lowest First within the grace, 0 for not known
+	Refused         bool   // there is no room even for what is asked for again
 }
 
 // AtEnd reports whether the store knows of every message that was there.
@@ -38,6 +39,7 @@ type Seen struct {
 	Feeds     map[string][]string
 	Expired   time.Time               // records written before this are old
 	Published func(entry uint64) bool // whether an entry had left before the streams were looked at
+	Waits     func(entry uint64) bool // whether an entry is in the store, to be published
 }
 
 // Orders are what shall be done, in the order of the fields.
@@ -46,6 +48,9 @@ type Orders struct {
 	Buckets map[string]Clearance // by service
 	Settle  []Job
 	Old     map[string][]Task // by stream that they hold: to be asked for again
+	// Apart counts the tasks, by stream, that only the store knows to be unfinished, once Streams has been done: their message is
+	// gone, and the next one waits.
+	Apart map[string]int
 }
 
 // A Clearance of a bucket: write Again again, then purge below.
@@ -80,9 +85,12 @@ type Task struct {
 // A message goes when every task that it addresses has ended or has a newer one. So a stream is purged below the lowest message of an
 // unended task, and never beyond what has been read: a task whose message is not known has none among those that were.
 //
+// A stream with no room even for the new messages of those few that hold its older half is purged up to its middle all the same: the store
+// has them, and they follow.
+//
 // A record goes when its task has ended, no message can bring it back, and none could within the grace.
 func Plan(seen *Seen, rows iter.Seq[*backlog.Row]) *Orders {
-	p := &planner{seen: seen, floors: map[string]uint64{}, holders: map[string]*holders{}, old: map[string]*crowd{}}
+	p := &planner{seen: seen, floors: map[string]uint64{}, holders: map[string]*holders{}, old: map[string]*crowd{}, apart: map[string]int{}}
 	for name, s := range seen.Streams {
 		p.floors[name] = s.Read + 1
 		if s.Bytes > s.MaxBytes/2 {
@@ -106,6 +114,7 @@ type planner struct {
 	floors  map[string]uint64
 	holders map[string]*holders
 	old     map[string]*crowd
+	apart   map[string]int
 	job     Job // whose rows are being seen
 	settled bool
 	ended   []Job
@@ -150,11 +159,24 @@ func (p *planner) see(r *backlog.Row) {
 // hold has a task keep its message, if that is in the stream. What has ended keeps it until the position is stored, for what lies
 // above that is published again after a crash.
 func (p *planner) hold(s *Stream, r *backlog.Row) {
-	if r.Message < s.First || r.Ended() && r.Key <= s.Position && r.Key <= s.Recorded {
+	if r.Ended() && r.Key <= s.Position && r.Key <= s.Recorded {
+		return
+	}
+	c := p.old[r.Stream]
+	waits := !r.Ended() && r.Message > 0 && r.Entry > r.Key && (r.Message < s.First || c != nil && s.Refused && r.Message < c.middle) &&
+		p.seen.Waits(r.Entry)
+	if waits {
+		p.apart[r.Stream]++
+	}
+	if r.Message < s.First {
+		return
+	}
+	if waits {
+		p.floors[r.Stream] = min(p.floors[r.Stream], c.middle)
 		return
 	}
 	p.floors[r.Stream] = min(p.floors[r.Stream], r.Message)
-	if c := p.old[r.Stream]; c != nil && !r.Ended() && r.Message < c.middle {
+	if c != nil && !r.Ended() && r.Message < c.middle {
 		c.add(r)
 	}
 }
@@ -173,7 +195,7 @@ func (p *planner) settle() {
 }
 
 func (p *planner) orders() *Orders {
-	o := &Orders{Streams: map[string]uint64{}, Buckets: map[string]Clearance{}, Settle: p.ended, Old: map[string][]Task{}}
+	o := &Orders{Streams: map[string]uint64{}, Buckets: map[string]Clearance{}, Settle: p.ended, Old: map[string][]Task{}, Apart: p.apart}
 	for name, floor := range p.floors {
 		if s := p.seen.Streams[name]; floor > s.First && s.Messages > 0 {
 			o.Streams[name] = floor

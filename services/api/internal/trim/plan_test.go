@@ -299,6 +299,7 @@ func TestNothingUnendedIsLostAndAllThatEndedGoes(t *testing.T) {
 			"rewind": m.rewind,
 			"crash":  m.crash,
 			"power":  m.powerLoss,
+			"full":   func(*rapid.T) { m.full = !m.full },
 			"time":   func(*rapid.T) { m.now = m.now.Add(time.Second) },
 			"trim":   m.step, "trim more": m.step, "trim most": m.step,
 			"": m.check,

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -35,6 +36,9 @@ type rig struct {
 	writer *commit.Committer
 	log    *slog.Logger
 
+	trimmer *trim.Trimmer
+	refused atomic.Bool // entries, by every stream
+
 	mu   sync.Mutex
 	done map[string]int // by job: how often a handler has done it
 }
@@ -61,9 +65,9 @@ func newRig(t *testing.T, l trim.Limits, size int64) *rig {
 	r.writer = commit.New(r.store, last, rows.Committed)
 	keeper := reconcile.New(nc, r.js, stream.Config{MaxStore: size}, r.log)
 	back := projection.New(r.store, r.writer, keeper, accept.NewEmails(), r.js, r.log)
-	trimmer := trim.New(trim.Parts{
+	r.trimmer = trim.New(trim.Parts{
 		Store: r.store, Writer: r.writer, Backlog: rows, Open: func() bool { return keeper.Err() == nil }, Reading: back, JetStream: r.js,
-		Log: r.log, Now: time.Now, Reissue: reissue.Task,
+		Log: r.log, Now: time.Now, Reissue: reissue.Task, Refused: func(string) bool { return r.refused.Load() },
 	}, l)
 	writing, stopWriter := context.WithCancel(context.Background())
 	working, stop := context.WithCancel(context.Background())
@@ -73,7 +77,7 @@ func newRig(t *testing.T, l trim.Limits, size int64) *rig {
 			t.Errorf("committer: %v", err)
 		}
 	})
-	for _, run := range []func(context.Context){keeper.Run, back.Run, trimmer.Run} {
+	for _, run := range []func(context.Context){keeper.Run, back.Run, r.trimmer.Run} {
 		worked.Go(func() { run(working) })
 	}
 	t.Cleanup(func() {

@@ -48,7 +48,7 @@ func TestPlanKeepsWhatSomethingMayStillAskFor(t *testing.T) {
 					First: 1, Last: 90, Records: 50, Bytes: 501, MaxBytes: 1000, Created: time.Unix(100, 0), Since: time.Unix(100, 0), Read: 90,
 				}},
 				Feeds:     map[string][]string{"tasker": {stream.Tasks}},
-				Published: func(uint64) bool { return false },
+				Published: func(uint64) bool { return false }, Waits: func(uint64) bool { return false },
 			}
 			row := backlog.Row{
 				Job: "j", Key: 10, Entry: 10, Stream: stream.Tasks, Service: "tasker", State: event.Succeeded, Message: 90, Revision: 50,
@@ -62,6 +62,44 @@ func TestPlanKeepsWhatSomethingMayStillAskFor(t *testing.T) {
 			}
 			if again := o.Buckets["tasker"].Again; len(again) == 1 != (c.bucket > 0 && !row.Ended()) {
 				t.Errorf("written again: %v", again)
+			}
+		})
+	}
+}
+
+// A stream that refuses even what is asked for again is purged up to its middle, and no further: of old tasks whose next message is kept
+// in the store, and of no others.
+func TestAFullStreamIsPurgedUpToItsMiddle(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		change func(*Seen, *backlog.Row)
+		below  uint64
+		apart  int
+		asked  bool
+	}{
+		"its entry waits":         {func(*Seen, *backlog.Row) {}, 150, 1, false},
+		"entries get in":          {func(s *Seen, _ *backlog.Row) { s.Streams[stream.Tasks].Refused = false }, 110, 0, true},
+		"the stream is half":      {func(s *Seen, _ *backlog.Row) { s.Streams[stream.Tasks].Bytes = 500 }, 110, 0, false},
+		"it has no entry":         {func(_ *Seen, r *backlog.Row) { r.Entry = r.Key }, 110, 0, true},
+		"its entry has left":      {func(s *Seen, _ *backlog.Row) { s.Waits = func(uint64) bool { return false } }, 110, 0, true},
+		"it is in the newer half": {func(_ *Seen, r *backlog.Row) { r.Message = 160 }, 160, 0, false},
+		"its message has gone":    {func(_ *Seen, r *backlog.Row) { r.Message = 90 }, 201, 1, false},
+		"it never had a message":  {func(_ *Seen, r *backlog.Row) { r.Message = 0 }, 201, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			seen := &Seen{
+				Streams: map[string]*Stream{stream.Tasks: {
+					First: 101, Last: 200, Messages: 100, Bytes: 900, MaxBytes: 1000, Read: 200, Position: 10, Recorded: 10, Refused: true,
+				}},
+				Published: func(uint64) bool { return false }, Waits: func(uint64) bool { return true },
+			}
+			row := backlog.Row{Job: "j", Key: 9, Entry: 11, Stream: stream.Tasks, Service: "tasker", State: event.Retrying, Message: 110}
+			c.change(seen, &row)
+			o := Plan(seen, slices.Values([]*backlog.Row{&row}))
+			if o.Streams[stream.Tasks] != c.below || o.Apart[stream.Tasks] != c.apart || (len(o.Old[stream.Tasks]) == 1) != c.asked {
+				t.Errorf("purged below %d, %d apart, asked again %v; want %d, %d, %t",
+					o.Streams[stream.Tasks], o.Apart[stream.Tasks], o.Old, c.below, c.apart, c.asked)
 			}
 		})
 	}

@@ -36,7 +36,7 @@ func (t *Trimmer) look(ctx context.Context) (*view, error) {
 	}
 	left := t.left
 	t.left = published{store: t.Store, before: left.now, now: map[uint64]bool{}}
-	v.Published = t.left.has
+	v.Published, v.Waits = t.left.has, t.left.waits
 	for _, service := range stream.Services() {
 		if err := t.lookAtBucket(ctx, v, service); err != nil {
 			return nil, err
@@ -97,6 +97,9 @@ func (t *Trimmer) lookAtStream(ctx context.Context, v *view, name string) error 
 	s := &Stream{
 		First: max(info.State.FirstSeq, 1), Last: info.State.LastSeq, Messages: info.State.Msgs, Bytes: info.State.Bytes,
 		MaxBytes: limit(info), Position: position, Recorded: math.MaxUint64,
+	}
+	if t.Refused != nil {
+		s.Refused = t.Refused(name)
 	}
 	if name == stream.Users {
 		s.Recorded = t.Recorded()
@@ -179,6 +182,11 @@ type published struct {
 		EntryWaits(key uint64) (bool, error)
 	}
 	before, now map[uint64]bool
+}
+
+func (p *published) waits(entry uint64) bool {
+	waits, err := p.store.EntryWaits(entry)
+	return waits && err == nil
 }
 
 func (p *published) has(entry uint64) bool {

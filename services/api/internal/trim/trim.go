@@ -7,6 +7,7 @@ import (
 	"iter"
 	"log/slog"
 	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -93,9 +94,10 @@ type Parts struct {
 	Log       *slog.Logger
 	Now       func() time.Time
 
-	Leader   Leader        // nil: always
-	Reissue  Reissue       // nil: stragglers stay
-	Recorded func() uint64 // users up to this log key have a second copy; nil: all
+	Leader   Leader                   // nil: always
+	Reissue  Reissue                  // nil: stragglers stay
+	Refused  func(stream string) bool // whether a stream has no room even for what is asked for again; nil: never
+	Recorded func() uint64            // users up to this log key have a second copy; nil: all
 }
 
 // Trimmer removes what nobody needs. Make it with [New] and [Trimmer.Run] it.
@@ -111,6 +113,15 @@ type Trimmer struct {
 	// planned is how long the last plan took. The committer waits for as long, so there must be few.
 	planned time.Duration
 	said    string // what is amiss, as logged
+	apart   atomic.Int64
+}
+
+// Err says that NATS alone can't tell of every unfinished job, and why; nil when it can.
+func (t *Trimmer) Err() error {
+	if n := t.apart.Load(); n > 0 {
+		return fmt.Errorf("%d tasks whose message has gone wait to be published again", n)
+	}
+	return nil
 }
 
 // New makes a trimmer.
@@ -163,6 +174,11 @@ func (t *Trimmer) pass(ctx context.Context) error {
 	began := time.Now()
 	orders := Plan(&v.Seen, iter.Seq[*backlog.Row](t.Backlog.Each))
 	t.planned = time.Since(began)
+	apart := 0
+	for _, n := range orders.Apart {
+		apart += n
+	}
+	t.apart.Store(int64(apart))
 	for _, step := range []func() error{
 		func() error { return t.prime(ctx, v) },
 		func() error { return t.purgeStreams(ctx, v, orders) },

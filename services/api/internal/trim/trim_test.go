@@ -104,3 +104,35 @@ func TestAnOldTaskThatWaitsKeepsItsMessageAndRecordAndHoldsUpNothing(t *testing.
 	}
 	r.once("waits", 1)
 }
+
+func TestAStreamWithNoRoomForWhatIsAskedAgainIsPurgedUpToItsMiddleFirst(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, quick(), tiny)
+	r.work(spec(), func(id string, _ int) error {
+		if id == "waits-0" {
+			return worker.RetryAfter(time.Hour, errors.New("not today"))
+		}
+		return nil
+	})
+	r.refused.Store(true)
+	r.accept("waits", 1)
+	r.until("it waits", func() bool { return r.state("waits-0") != event.Queued && r.times("waits-0") == 1 })
+	first := r.info(stream.Tasks).FirstSeq
+	for i := range 5 {
+		r.accept(fmt.Sprint("job-", i), 500)
+	}
+	r.until("its message has gone before the next one is there", func() bool { return r.info(stream.Tasks).FirstSeq > first })
+	if err := r.trimmer.Err(); err == nil {
+		t.Error("only the store knows of it, and the api is ready")
+	}
+	if !r.record("waits-0") {
+		t.Error("its record has gone")
+	}
+	r.refused.Store(false)
+	r.relay()
+	r.until("it has followed", func() bool {
+		j, err := r.store.Job("waits-0")
+		return r.trimmer.Err() == nil && err == nil && j.Tasks[0].Message > first && j.Tasks[0].Message >= r.info(stream.Tasks).FirstSeq
+	})
+	r.once("waits", 1)
+}
