@@ -35,24 +35,23 @@ func look(ctx context.Context, api *embedded.Child, every time.Duration, out io.
 	_, _ = fmt.Fprintln(out, "  RECORDS/user")
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	for {
+	for over := false; !over; {
 		select {
 		case <-ctx.Done():
-			return all
+			over = true // and one more level, of the end
 		case <-tick.C:
 		}
-		h, err := api.Health(ctx)
+		h, err := api.Health(context.WithoutCancel(ctx))
 		memory, merr := api.Anonymous()
 		if err := errors.Join(err, merr); err != nil {
-			if ctx.Err() == nil {
-				_, _ = fmt.Fprintln(out, "  no answer:", err)
-			}
+			_, _ = fmt.Fprintln(out, "  no answer:", err)
 			continue
 		}
 		l := level{at: time.Since(begun).Round(time.Second), health: h, memory: memory}
 		all = append(all, l)
 		l.print(out)
 	}
+	return all
 }
 
 func (l *level) print(out io.Writer) {
