@@ -19,10 +19,7 @@ import (
 	"handoff/shared/worker"
 )
 
-func TestMain(m *testing.M) {
-	// The server leaves these behind when it stops while it sets up HISTORY's sources.
-	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("github.com/nats-io/nats-server/v2/server.(*stream).trySetupSourceConsumer.func3"))
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction(natstest.Leftover)) }
 
 const (
 	within = 30 * time.Second
