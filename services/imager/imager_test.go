@@ -10,7 +10,6 @@ import (
 	"image"
 	"image/color"
 	"image/jpeg"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,13 +17,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"handoff/services/imager"
 	"handoff/shared/daemon"
 	"handoff/shared/event"
-	"handoff/shared/natstest"
 	"handoff/shared/stream"
+	"handoff/shared/worker/workertest"
 )
 
 // config is the imager's own default, with addresses that may be fetched from.
@@ -33,71 +30,67 @@ func config(allow ...string) imager.Config {
 }
 
 // start runs the imager on a NATS server of its own until the test ends.
-func start(t *testing.T, cfg imager.Config) jetstream.JetStream {
+func start(t *testing.T, cfg imager.Config) *workertest.Rig {
 	t.Helper()
-	server := natstest.Run(t)
-	p := &daemon.Process{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), NATS: server.Connect(), Grace: time.Second}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- imager.Run(ctx, p, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return server.JetStream()
+	return workertest.Start(t, "imager", run(cfg))
 }
 
-// ask publishes a job and gives its record once it is as it is waited for.
-func ask(t *testing.T, js jetstream.JetStream, job, address, operations string, reached func(*event.Record) bool) *event.Record {
+func run(cfg imager.Config) workertest.Run {
+	return func(ctx context.Context, p *daemon.Process) error { return imager.Run(ctx, p, cfg) }
+}
+
+// ask asks for a picture and gives the job's record once it is as it is waited for.
+func ask(r *workertest.Rig, job, address, operations string, reached func(*event.Record) bool) *event.Record {
+	r.Helper()
+	r.Ask(job, request(r, address, operations))
+	return r.Await(job, reached)
+}
+
+func request(t testing.TB, address, operations string) event.ImageRequestedData {
 	t.Helper()
 	data := event.ImageRequestedData{ImageURL: address}
 	if err := json.Unmarshal([]byte(operations), &data.Operations); err != nil {
 		t.Fatal(err)
 	}
-	e, err := event.New(job, time.Now(), data, "imager")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
-		t.Fatal(err)
-	}
-	bucket, err := js.KeyValue(t.Context(), stream.Bucket("imager"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	changes, err := bucket.Watch(ctx, job)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = changes.Stop() }()
-	var last *event.Record
-	for {
-		select {
-		case entry := <-changes.Updates():
-			if entry == nil { // all that was there has been seen
-				continue
-			}
-			if last, err = event.DecodeRecord(entry.Value()); err != nil {
-				t.Fatal(err)
-			}
-			if reached(last) {
-				return last
-			}
-		case <-ctx.Done():
-			t.Fatalf("job %s stays at %+v", job, last)
-		}
-	}
+	return data
 }
 
 func ended(r *event.Record) bool { return r.State.Ended() }
+
+func TestImagerAsTheAuthorOfAHandlerMustThinkOfIt(t *testing.T) {
+	t.Parallel()
+	src := hills(t, 64, 48)
+	addr := source(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hangs" {
+			<-r.Context().Done()
+			return
+		}
+		_, _ = w.Write(src)
+	})
+	workertest.Suite{
+		Service: "imager", Run: run(config(addr)),
+		Payload: func(int) event.Payload { return request(t, "http://"+addr+"/picture", `["resize"]`) },
+		Hangs:   request(t, "http://"+addr+"/hangs", `["resize"]`),
+		Effects: func(r *workertest.Rig, key string) int {
+			job, _, _ := strings.Cut(key, ".")
+			bucket, err := r.JetStream().ObjectStore(context.Background(), stream.Pictures)
+			if err != nil {
+				r.Fatal(err)
+			}
+			all, err := bucket.List(context.Background())
+			if err != nil {
+				r.Fatal(err)
+			}
+			n := 0
+			for _, o := range all {
+				if strings.Contains(o.Name, job) {
+					n++
+				}
+			}
+			return n
+		},
+	}.Check(t)
+}
 
 // source serves pictures on the loopback and gives its host:port.
 func source(t *testing.T, h http.HandlerFunc) string {
@@ -134,7 +127,7 @@ type result struct {
 }
 
 // kept reads a job's picture and checks that record, store and picture agree.
-func kept(t *testing.T, js jetstream.JetStream, job string, record *event.Record) image.Image {
+func kept(t *workertest.Rig, job string, record *event.Record) image.Image {
 	t.Helper()
 	if record.State != event.Succeeded {
 		t.Fatalf("%s is %s: %s", job, record.State, record.Error)
@@ -143,7 +136,7 @@ func kept(t *testing.T, js jetstream.JetStream, job string, record *event.Record
 	if err := json.Unmarshal(record.Result, &says); err != nil {
 		t.Fatal(err)
 	}
-	bucket, err := js.ObjectStore(t.Context(), stream.Pictures)
+	bucket, err := t.JetStream().ObjectStore(t.Context(), stream.Pictures)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,10 +170,10 @@ func TestAPictureIsFetchedProcessedAndKept(t *testing.T) {
 	t.Parallel()
 	src := hills(t, 2000, 1500)
 	addr := source(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(src) })
-	js := start(t, config(addr))
+	r := start(t, config(addr))
 	at := "http://" + addr + "/landscape.jpg"
-	marked := kept(t, js, "job-1", ask(t, js, "job-1", at, `["resize","compress","watermark"]`, ended))
-	bare := kept(t, js, "job-2", ask(t, js, "job-2", at, `["resize",{"name":"compress"}]`, ended))
+	marked := kept(r, "job-1", ask(r, "job-1", at, `["resize","compress","watermark"]`, ended))
+	bare := kept(r, "job-2", ask(r, "job-2", at, `["resize",{"name":"compress"}]`, ended))
 	for _, m := range []image.Image{marked, bare} {
 		if got := m.Bounds().Size(); got != image.Pt(1280, 960) {
 			t.Fatalf("the picture is %v, want 1280x960", got)
@@ -210,12 +203,12 @@ func TestTheLoopbackIsRefusedUnlessListed(t *testing.T) {
 	t.Parallel()
 	var hits atomic.Int32
 	addr := source(t, func(http.ResponseWriter, *http.Request) { hits.Add(1) })
-	js := start(t, config())
+	r := start(t, config())
 	for job, tt := range map[string]struct{ at, says string }{
 		"job-1": {"http://" + addr + "/a.jpg?key=secret", addr + " in IMAGE_ALLOW"},
 		"job-2": {"http://127.0.0.1/a.jpg?key=secret", "is not on the public internet"},
 	} {
-		record := ask(t, js, job, tt.at, `["resize"]`, ended)
+		record := ask(r, job, tt.at, `["resize"]`, ended)
 		if record.State != event.Dead || record.Attempt != 1 {
 			t.Errorf("%s is %s after attempt %d: %s", tt.at, record.State, record.Attempt, record.Error)
 		}
@@ -246,7 +239,7 @@ func TestWhatCantBeDoneIsDeadAtOnce(t *testing.T) {
 			http.NotFound(w, r)
 		}
 	})
-	js := start(t, config(addr))
+	r := start(t, config(addr))
 	for job, tt := range map[string]struct{ path, operations, says string }{
 		"job-1": {"/picture", `["resize","rotate"]`, `bad_operation: "rotate" is not an operation; there are resize, compress and watermark`},
 		"job-2": {"/picture", `[{"name":"resize","width":"wide"}]`, `bad_operation: resize: width is "wide"`},
@@ -255,7 +248,7 @@ func TestWhatCantBeDoneIsDeadAtOnce(t *testing.T) {
 		"job-5": {"/large", `["resize"]`, "too_many_pixels: the picture is 65535x65535 pixels"},
 		"job-6": {"/nothing", `["resize"]`, "not_found: http://" + addr + "/nothing answered 404 Not Found"},
 	} {
-		record := ask(t, js, job, "http://"+addr+tt.path, tt.operations, ended)
+		record := ask(r, job, "http://"+addr+tt.path, tt.operations, ended)
 		if record.State != event.Dead || record.Attempt != 1 || !strings.HasPrefix(record.Error, tt.says) {
 			t.Errorf("%s of %s is %s after attempt %d with %q, want %q", tt.operations, tt.path, record.State, record.Attempt, record.Error, tt.says)
 		}
@@ -278,13 +271,13 @@ func TestABusySourceIsLeftAloneForAsLongAsItAsks(t *testing.T) {
 			_, _ = w.Write(src)
 		}
 	})
-	js := start(t, config(addr))
-	record := ask(t, js, "job-1", "http://"+addr+"/busy", `["resize"]`, func(r *event.Record) bool { return r.State == event.Retrying })
+	r := start(t, config(addr))
+	record := ask(r, "job-1", "http://"+addr+"/busy", `["resize"]`, func(r *event.Record) bool { return r.State == event.Retrying })
 	if !strings.HasPrefix(record.Error, "rate_limited: ") || record.Due == nil || time.Until(*record.Due) < 5*time.Minute {
 		t.Errorf("retrying at %v after %q, want in ten minutes", record.Due, record.Error)
 	}
-	record = ask(t, js, "job-2", "http://"+addr+"/", `["resize"]`, ended)
-	kept(t, js, "job-2", record)
+	record = ask(r, "job-2", "http://"+addr+"/", `["resize"]`, ended)
+	kept(r, "job-2", record)
 	if record.Attempt != 2 {
 		t.Errorf("it took %d attempts, want 2", record.Attempt)
 	}

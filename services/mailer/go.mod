@@ -3,7 +3,6 @@ module handoff/services/mailer
 go 1.26.0
 
 require (
-	github.com/nats-io/nats.go v1.55.0
 	github.com/wneessen/go-mail v0.8.1
 	golang.org/x/net v0.62.0
 	handoff/shared v0.0.0
@@ -21,6 +20,7 @@ require (
 	github.com/natefinch/atomic v1.0.1 // indirect
 	github.com/nats-io/jwt/v2 v2.8.2 // indirect
 	github.com/nats-io/nats-server/v2 v2.15.2 // indirect
+	github.com/nats-io/nats.go v1.55.0 // indirect
 	github.com/nats-io/nkeys v0.4.16 // indirect
 	github.com/nats-io/nuid v1.0.1 // indirect
 	github.com/prometheus/client_golang v1.25.0 // indirect

@@ -8,91 +8,65 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
-
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/mailer"
 	"handoff/shared/daemon"
 	"handoff/shared/event"
-	"handoff/shared/natstest"
-	"handoff/shared/stream"
+	"handoff/shared/worker/workertest"
 )
 
 // start runs the mailer on a NATS server of its own until the test ends.
-func start(t *testing.T, cfg mailer.Config) jetstream.JetStream {
+func start(t *testing.T, cfg mailer.Config) *workertest.Rig {
 	t.Helper()
-	server := natstest.Run(t)
-	p := &daemon.Process{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), NATS: server.Connect(), Grace: time.Second}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- mailer.Run(ctx, p, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return server.JetStream()
+	return workertest.Start(t, "mailer", run(cfg))
 }
 
-// ask publishes an event for the mailer and gives the job's record once its state is one that is waited for.
-func ask(t *testing.T, js jetstream.JetStream, email string, reached func(event.State) bool) *event.Record {
-	t.Helper()
-	const job = "job-1"
-	e, err := event.New(job, time.Now(), event.UserCreatedData{UserID: "user-1", Email: email, Username: "ada"}, "mailer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
-		t.Fatal(err)
-	}
-	return await(t, js, func(r *event.Record) bool { return reached(r.State) })
+func run(cfg mailer.Config) workertest.Run {
+	return func(ctx context.Context, p *daemon.Process) error { return mailer.Run(ctx, p, cfg) }
 }
 
-// await gives job-1's record once it is one that is waited for.
-func await(t *testing.T, js jetstream.JetStream, reached func(*event.Record) bool) *event.Record {
-	t.Helper()
-	bucket, err := js.KeyValue(t.Context(), stream.Bucket("mailer"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	changes, err := bucket.Watch(ctx, "job-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = changes.Stop() }()
-	var last *event.Record
-	for {
-		select {
-		case entry := <-changes.Updates():
-			if entry == nil { // all that was there has been seen
-				continue
+func user(email string) event.UserCreatedData {
+	return event.UserCreatedData{UserID: "user-1", Email: email, Username: "ada"}
+}
+
+// ask asks for job-1 and gives the record that its task ends with.
+func ask(r *workertest.Rig, email string) *event.Record {
+	r.Helper()
+	r.Ask("job-1", user(email))
+	return r.AwaitEnd("job-1")
+}
+
+func TestMailerAsTheAuthorOfAHandlerMustThinkOfIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	workertest.Suite{
+		Service: "mailer", Run: run(mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir}),
+		Payload: func(int) event.Payload { return user("ada@example.org") },
+		Effects: func(r *workertest.Rig, key string) int {
+			files, err := filepath.Glob(filepath.Join(dir, "mail", "*.eml"))
+			if err != nil {
+				r.Fatal(err)
 			}
-			if last, err = event.DecodeRecord(entry.Value()); err != nil {
-				t.Fatal(err)
+			n := 0
+			for _, f := range files {
+				mail, err := os.ReadFile(f)
+				if err != nil {
+					r.Fatal(err)
+				}
+				if strings.Contains(string(mail), "Message-ID: <"+key+"@localhost>") {
+					n++
+				}
 			}
-			if reached(last) {
-				return last
-			}
-		case <-ctx.Done():
-			t.Fatalf("job-1 stays at %+v", last)
-		}
-	}
+			return n
+		},
+	}.Check(t)
 }
 
 func TestMailerWritesFilesUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	js := start(t, mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir})
-	record := ask(t, js, "ada@example.org", event.State.Ended)
+	r := start(t, mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir})
+	record := ask(r, "ada@example.org")
 	const want = `{"message_id":"job-1.mailer@localhost","driver":"file","file":"mail/job-1.mailer.eml"}`
 	if record.State != event.Succeeded || string(record.Result) != want {
 		t.Errorf("the task is %s with %s (%s), want %s", record.State, record.Result, record.Error, want)
@@ -105,8 +79,8 @@ func TestMailerWritesFilesUnlessToldOtherwise(t *testing.T) {
 func TestMailerSendsARedriveToTheSameFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	js := start(t, mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir})
-	ask(t, js, "ada@example.org", event.State.Ended)
+	r := start(t, mailer.Config{Driver: "file", From: "Handoff <no-reply@localhost>", DataDir: dir})
+	ask(r, "ada@example.org")
 	path := filepath.Join(dir, "mail", "job-1.mailer.eml")
 	first, err := os.ReadFile(path)
 	if err != nil {
@@ -116,7 +90,8 @@ func TestMailerSendsARedriveToTheSameFile(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	again(t, js)
+	r.Redrive("job-1")
+	r.Await("job-1", func(record *event.Record) bool { return record.Generation == 1 && record.State == event.Succeeded })
 	if got, err := os.ReadFile(path); err != nil || string(got) != string(first) {
 		t.Errorf("sent again, the file holds\n%s\n(%v), want\n%s", got, err, first)
 	}
@@ -125,30 +100,10 @@ func TestMailerSendsARedriveToTheSameFile(t *testing.T) {
 	}
 }
 
-// again asks for job-1 once more, as a redrive does, and waits for its end.
-func again(t *testing.T, js jetstream.JetStream) {
-	t.Helper()
-	users, err := js.Stream(t.Context(), stream.Users)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := users.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg := nats.NewMsg(stream.RetrySubject("mailer", event.UserCreated))
-	msg.Data = stored.Data
-	msg.Header.Set(stream.HeaderGeneration, "1")
-	if _, err := js.PublishMsg(t.Context(), msg, jetstream.WithMsgID("job-1.mailer.2")); err != nil {
-		t.Fatal(err)
-	}
-	await(t, js, func(r *event.Record) bool { return r.Generation == 1 && r.State == event.Succeeded })
-}
-
 func TestMailerGivesUpOnAMalformedAddress(t *testing.T) {
 	t.Parallel()
-	js := start(t, mailer.Config{Driver: "file", From: "no-reply@localhost", DataDir: t.TempDir()})
-	record := ask(t, js, "not an address", event.State.Ended)
+	r := start(t, mailer.Config{Driver: "file", From: "no-reply@localhost", DataDir: t.TempDir()})
+	record := ask(r, "not an address")
 	if record.State != event.Dead || record.Attempt != 1 || !strings.Contains(record.Error, "bare e-mail address") {
 		t.Errorf("the task is %s after attempt %d: %s", record.State, record.Attempt, record.Error)
 	}
@@ -164,8 +119,9 @@ func TestMailerTriesAgainWhenItsServerIsAway(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	js := start(t, mailer.Config{Driver: "smtp", From: "no-reply@localhost", SMTPURL: "smtp://ada:hunter2@" + addr + "?tls=none"})
-	record := ask(t, js, "ada@example.org", func(s event.State) bool { return s == event.Retrying })
+	r := start(t, mailer.Config{Driver: "smtp", From: "no-reply@localhost", SMTPURL: "smtp://ada:hunter2@" + addr + "?tls=none"})
+	r.Ask("job-1", user("ada@example.org"))
+	record := r.Await("job-1", func(record *event.Record) bool { return record.State == event.Retrying })
 	if !strings.Contains(record.Error, addr) || strings.Contains(record.Error, "hunter2") || record.Due == nil {
 		t.Errorf("the record says %q, due %v; want the server named and the password not", record.Error, record.Due)
 	}

@@ -4,7 +4,7 @@ go 1.26.0
 
 require handoff/shared v0.0.0
 
-require github.com/nats-io/nats.go v1.55.0
+require github.com/nats-io/nats.go v1.55.0 // indirect
 
 require (
 	github.com/antithesishq/antithesis-sdk-go v0.8.0-default-no-op // indirect

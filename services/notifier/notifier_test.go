@@ -13,98 +13,58 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"handoff/services/notifier"
 	"handoff/shared/daemon"
 	"handoff/shared/event"
-	"handoff/shared/natstest"
-	"handoff/shared/stream"
+	"handoff/shared/worker/workertest"
 )
 
 // start runs the notifier on a NATS server of its own until the test ends.
-func start(t *testing.T, cfg notifier.Config) jetstream.JetStream {
+func start(t *testing.T, cfg notifier.Config) *workertest.Rig {
 	t.Helper()
 	if cfg.DataDir == "" {
 		cfg.DataDir = t.TempDir()
 	}
-	server := natstest.Run(t)
-	p := &daemon.Process{Log: slog.New(slog.NewTextHandler(t.Output(), nil)), NATS: server.Connect(), Grace: time.Second}
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- notifier.Run(ctx, p, cfg) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("Run: %v", err)
-		}
-	})
-	return server.JetStream()
+	return workertest.Start(t, "notifier", run(cfg))
 }
 
-// ask publishes an event for the notifier and gives the record that its task ends with.
-func ask(t *testing.T, js jetstream.JetStream) *event.Record {
-	t.Helper()
-	publish(t, js)
-	return await(t, js, func(r *event.Record) bool { return r.State.Ended() })
+func run(cfg notifier.Config) workertest.Run {
+	return func(ctx context.Context, p *daemon.Process) error { return notifier.Run(ctx, p, cfg) }
 }
 
-func publish(t *testing.T, js jetstream.JetStream) {
-	t.Helper()
-	const job = "job-1"
-	e, err := event.New(job, time.Now(), event.UserCreatedData{UserID: "user-1", Email: "ada@example.org", Username: "ada"},
-		"mailer", "notifier")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b, err := e.Encode()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := js.Publish(t.Context(), stream.Subject(e.Type, e.Services()), b, jetstream.WithMsgID(job)); err != nil {
-		t.Fatal(err)
-	}
+func user() event.UserCreatedData {
+	return event.UserCreatedData{UserID: "user-1", Email: "ada@example.org", Username: "ada"}
 }
 
-// await gives job-1's record once it is one that is waited for.
-func await(t *testing.T, js jetstream.JetStream, reached func(*event.Record) bool) *event.Record {
-	t.Helper()
-	bucket, err := js.KeyValue(t.Context(), stream.Bucket("notifier"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
-	defer cancel()
-	changes, err := bucket.Watch(ctx, "job-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = changes.Stop() }()
-	var last *event.Record
-	for {
-		select {
-		case entry := <-changes.Updates():
-			if entry == nil { // all that was there has been seen
-				continue
+// ask asks for job-1, as an accept asks both services, and gives the record that the notifier's task ends with.
+func ask(r *workertest.Rig) *event.Record {
+	r.Helper()
+	r.Ask("job-1", user(), "mailer", "notifier")
+	return r.AwaitEnd("job-1")
+}
+
+func TestNotifierAsTheAuthorOfAHandlerMustThinkOfIt(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	workertest.Suite{
+		Service: "notifier", Run: run(notifier.Config{DataDir: dir}),
+		Payload: func(int) event.Payload { return user() },
+		Effects: func(r *workertest.Rig, key string) int {
+			job, _, _ := strings.Cut(key, ".")
+			files, err := filepath.Glob(filepath.Join(dir, "notices", "*"+job+"*"))
+			if err != nil {
+				r.Fatal(err)
 			}
-			if last, err = event.DecodeRecord(entry.Value()); err != nil {
-				t.Fatal(err)
-			}
-			if reached(last) {
-				return last
-			}
-		case <-ctx.Done():
-			t.Fatalf("job-1 stays at %+v", last)
-		}
-	}
+			return len(files)
+		},
+	}.Check(t)
 }
 
 func TestNotifierWritesNoticesWithoutAWebhook(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	js := start(t, notifier.Config{DataDir: dir})
-	record := ask(t, js)
+	r := start(t, notifier.Config{DataDir: dir})
+	record := ask(r)
 	if record.State != event.Succeeded || string(record.Result) != `{"driver":"file","file":"notices/job-1.notifier.json"}` {
 		t.Errorf("the task is %s with %s (%s)", record.State, record.Result, record.Error)
 	}
@@ -116,8 +76,8 @@ func TestNotifierWritesNoticesWithoutAWebhook(t *testing.T) {
 func TestNotifierWritesARedriveToTheSameFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	js := start(t, notifier.Config{DataDir: dir})
-	ask(t, js)
+	r := start(t, notifier.Config{DataDir: dir})
+	ask(r)
 	path := filepath.Join(dir, "notices", "job-1.notifier.json")
 	first, err := os.ReadFile(path)
 	if err != nil {
@@ -127,21 +87,8 @@ func TestNotifierWritesARedriveToTheSameFile(t *testing.T) {
 		t.Fatal(err)
 	}
 
-	users, err := js.Stream(t.Context(), stream.Users)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stored, err := users.GetMsg(t.Context(), 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	msg := nats.NewMsg(stream.RetrySubject("notifier", event.UserCreated))
-	msg.Data = stored.Data
-	msg.Header.Set(stream.HeaderGeneration, "1")
-	if _, err := js.PublishMsg(t.Context(), msg, jetstream.WithMsgID("job-1.notifier.2")); err != nil {
-		t.Fatal(err)
-	}
-	await(t, js, func(r *event.Record) bool { return r.Generation == 1 && r.State == event.Succeeded })
+	r.Redrive("job-1")
+	r.Await("job-1", func(record *event.Record) bool { return record.Generation == 1 && record.State == event.Succeeded })
 	if got, err := os.ReadFile(path); err != nil || string(got) != string(first) {
 		t.Errorf("posted again, the file holds %s (%v), want %s", got, err, first)
 	}
@@ -159,8 +106,8 @@ func TestNotifierPostsToDiscord(t *testing.T) {
 		_, _ = io.WriteString(w, `{"id":"42"}`)
 	}))
 	t.Cleanup(discord.Close)
-	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
-	record := ask(t, js)
+	r := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
+	record := ask(r)
 	if record.State != event.Succeeded || string(record.Result) != `{"driver":"discord","message_id":"42"}` {
 		t.Errorf("the task is %s with %s (%s)", record.State, record.Result, record.Error)
 	}
@@ -176,8 +123,8 @@ func TestNotifierGivesUpOnAWebhookThatIsGone(t *testing.T) {
 		_, _ = io.WriteString(w, `{"message":"Unknown Webhook","code":10015}`)
 	}))
 	t.Cleanup(discord.Close)
-	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret-token"})
-	record := ask(t, js)
+	r := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret-token"})
+	record := ask(r)
 	if record.State != event.Dead || record.Attempt != 1 || !strings.Contains(record.Error, "Unknown Webhook") {
 		t.Errorf("the task is %s after attempt %d: %s", record.State, record.Attempt, record.Error)
 	}
@@ -199,8 +146,8 @@ func TestNotifierComesBackWhenDiscordSays(t *testing.T) {
 		_, _ = io.WriteString(w, `{"id":"42"}`)
 	}))
 	t.Cleanup(discord.Close)
-	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
-	record := ask(t, js)
+	r := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
+	record := ask(r)
 	if record.State != event.Succeeded || record.Attempt != 2 {
 		t.Fatalf("the task is %s after attempt %d: %s", record.State, record.Attempt, record.Error)
 	}
@@ -217,9 +164,9 @@ func TestNotifierLeavesDiscordAloneForAsLongAsItSays(t *testing.T) {
 		w.WriteHeader(http.StatusTooManyRequests)
 	}))
 	t.Cleanup(discord.Close)
-	js := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
-	publish(t, js)
-	record := await(t, js, func(r *event.Record) bool { return r.State == event.Retrying })
+	r := start(t, notifier.Config{WebhookURL: discord.URL + "/api/webhooks/1/secret"})
+	r.Ask("job-1", user())
+	record := r.Await("job-1", func(record *event.Record) bool { return record.State == event.Retrying })
 	failed := record.Steps[len(record.Steps)-1].At
 	if record.Due == nil || record.Due.Sub(failed) < 900*time.Second {
 		t.Errorf("failed at %v, due at %v; Discord asked for 900s", failed, record.Due)

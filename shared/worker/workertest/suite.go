@@ -79,7 +79,7 @@ var errLeftOut = errors.New("left out, by the suite's fields")
 func (s Suite) ask(r *Rig, check string, n int) []string {
 	ids := make([]string, n)
 	for i := range ids {
-		ids[i] = fmt.Sprintf("%s-%d", check, i)
+		ids[i] = fmt.Sprintf("%s-%02d", check, i) // none is the beginning of another
 		r.Ask(ids[i], s.Payload(i))
 	}
 	return ids
