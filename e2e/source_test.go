@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"bytes"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -20,6 +21,18 @@ type source struct {
 	mu      sync.Mutex
 	blocked chan struct{} // nil when open
 	over    chan struct{} // closed with the test
+	begun   int           // requests that have come
+	cut     int           // those that whoever asked has given up
+}
+
+// asked is nil when so many have begun to ask for the picture, and so many of them have given up.
+func (s *source) asked(begun, cut int) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.begun != begun || s.cut != cut {
+		return fmt.Errorf("%d have asked, and %d of them have given up", s.begun, s.cut)
+	}
+	return nil
 }
 
 func newSource(t *testing.T) *source {
@@ -68,6 +81,7 @@ func (s *source) open() {
 
 func (s *source) wait(r *http.Request) {
 	s.mu.Lock()
+	s.begun++
 	blocked := s.blocked
 	s.mu.Unlock()
 	if blocked == nil {
@@ -77,5 +91,8 @@ func (s *source) wait(r *http.Request) {
 	case <-blocked:
 	case <-s.over:
 	case <-r.Context().Done():
+		s.mu.Lock()
+		s.cut++
+		s.mu.Unlock()
 	}
 }

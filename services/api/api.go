@@ -13,6 +13,7 @@ import (
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/backlog"
 	"handoff/services/api/internal/bolt"
+	"handoff/services/api/internal/cancel"
 	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/health"
 	"handoff/services/api/internal/lease"
@@ -68,10 +69,12 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 
 	var out *relay.Relay
 	var roster *records.Writer
+	var cancels *cancel.Teller
 	waits := watch.New(store)
 	writer := commit.New(store, known.lastKey, func(c *commit.Changes) { out.Committed(c) }, func(c *commit.Changes) { roster.Committed(c) },
-		known.keys.Committed, known.backlog.Committed, waits.Committed)
+		func(c *commit.Changes) { cancels.Committed(c) }, known.keys.Committed, known.backlog.Committed, waits.Committed)
 	keeper := reconcile.New(p.NATS, js, streams, p.Log)
+	cancels = cancel.New(cancel.Options{NATS: p.NATS, JetStream: js, Store: store, Writer: writer, Gate: keeper, Log: p.Log}, known.backlog)
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -103,7 +106,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Ready: ready,
 	}
 	server := web.New(web.Options{
-		Accepter: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
+		Accepter: in, Canceller: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
 		Health: report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
 		Log: p.Log, Grace: p.Grace,
 	})
@@ -115,7 +118,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	writing := begin(ctx, over, writer.Run)
 	holding := begin(ctx, over, endless(holder.Run))
 	working := begin(ctx, over, endless(keeper.Run), endless(facts.Run), endless(roster.Run), endless(out.Run), endless(back.Run),
-		endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
+		endless(cancels.Run), endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
 	err = server.Serve(ctx, ln)
 	return errors.Join(err, working.stop(), holding.stop(), writing.stop())
 }

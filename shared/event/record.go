@@ -43,6 +43,11 @@ type Record struct {
 	Steps       []Step          `json:"steps,omitempty"` // the last [MaxSteps]
 }
 
+// A Cancel tells a service that its task of a job has been cancelled. It is a hint to look at the record.
+type Cancel struct {
+	Job string `json:"job"`
+}
+
 // Progress is how far a running task says it is.
 type Progress struct {
 	Percent float64 `json:"percent"` // 0 to 100

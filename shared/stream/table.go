@@ -162,6 +162,10 @@ func AskedBy(subject string) []string {
 // RetrySubject is where one service is asked again for its task of an event.
 func RetrySubject(service string, t event.Type) string { return "retry." + service + "." + string(t) }
 
+// CancelSubject is where a service hears at once that a task of its has been cancelled, as an [event.Cancel]. No stream keeps that:
+// the record says so, too.
+func CancelSubject(service string) string { return "cancel." + service }
+
 // DeadSubject is where the copy of a dead task's event goes; service is "api" for what could not be decoded, and rest is
 // then the subject that it came on.
 func DeadSubject(service, rest string) string { return "dead." + service + "." + rest }

@@ -6,8 +6,9 @@
 //
 // A handler gets a typed event and returns a result, which is stored as JSON in the task's record, or an error. Any
 // error is tried again with backoff until the attempts are used up; [Permanent] ends the task at once, [RetryAfter] says when
-// to come back. A panic is an error. A handler that runs long is kept alive; past Spec.Timeout its context ends. [Worker.Use] puts
-// middleware around all handlers.
+// to come back. A panic is an error. A handler that runs long is kept alive; past Spec.Timeout its context ends,
+// and so it does when the task is cancelled. [context.Cause] says why: [ErrTimeout], [ErrCancelled], [ErrReplaced], …
+// [Worker.Use] puts middleware around all handlers.
 //
 // Whoever does a task holds its claim: a record in the service's bucket, written by compare-and-set. The rule by which a
 // delivery becomes a claim is one pure function (internal/claim). The loop around it fetches only what it has a free slot

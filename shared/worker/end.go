@@ -46,10 +46,9 @@ func (h *holder) finish(hard context.Context, o claim.Outcome) {
 		if err == nil {
 			break
 		}
-		if errors.Is(err, ErrReplaced) {
-			h.w.log.Warn("Claim lost to another process at its end", "job", h.env.ID, "task", h.task.spec.Task, "state", string(next.State))
-			h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
-			h.settle(nil)
+		if isLost(err) {
+			h.w.log.Debug("An end comes too late to be recorded", "job", h.env.ID, "task", h.task.spec.Task, "state", string(next.State))
+			h.lose(err)
 			return
 		}
 		h.w.log.Debug("Record an end", "job", h.env.ID, "error", err)

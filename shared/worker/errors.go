@@ -10,6 +10,9 @@ import (
 var (
 	// ErrReplaced: another process has taken over the claim, what this one does will not be recorded.
 	ErrReplaced = errors.New("claim replaced by another process")
+	// ErrCancelled: somebody has cancelled the task, and its record says so: what the handler returns will not be recorded. What it
+	// has done so far stays done, unless it undoes it before it returns.
+	ErrCancelled = errors.New("task cancelled")
 	// ErrTimeout: the attempt has run longer than Spec.Timeout.
 	ErrTimeout = errors.New("attempt timed out")
 	// ErrShutdown: the process stops and the grace period is over; the task is given back.

@@ -26,6 +26,7 @@ type holder struct {
 	record   *event.Record
 	revision uint64
 	progress *progress
+	told     chan struct{} // gets one when the record should be looked at now
 
 	mu         sync.Mutex
 	deliveries []jetstream.Msg // nil once the claim is over
@@ -34,7 +35,8 @@ type holder struct {
 func newHolder(d *delivery, r *event.Record, revision uint64) *holder {
 	return &holder{
 		w: d.lane.w, task: d.task, env: d.env, token: d.token, ackWait: d.ackWait, began: time.Now(),
-		record: r, revision: revision, progress: newProgress(), deliveries: []jetstream.Msg{d.msg},
+		record: r, revision: revision, progress: newProgress(), told: make(chan struct{}, 1),
+		deliveries: []jetstream.Msg{d.msg},
 	}
 }
 
@@ -85,13 +87,10 @@ func (h *holder) run(hard context.Context) {
 		defer func() { done <- res }()
 		res = h.call(attempt, number)
 	}()
-	res, lost, returned := h.keep(hard, attempt, cancel, done)
-	switch {
-	case lost:
-		h.w.log.Warn("Claim lost to another process", "job", h.env.ID, "task", h.task.spec.Task)
-		h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
-		h.settle(nil)
-	default:
+	res, returned, lost := h.keep(hard, attempt, cancel, done)
+	if lost != nil {
+		h.lose(lost)
+	} else {
 		h.finish(hard, h.outcome(attempt, res))
 	}
 	if !returned {
@@ -105,9 +104,9 @@ func (h *holder) call(ctx context.Context, number int) result {
 	return result{value, err}
 }
 
-// keep keeps record and deliveries alive until the handler returns, or has not in spite of the end of its context. lost: another
-// process has the claim. returned: the handler's goroutine is done.
-func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseFunc, done <-chan result) (res result, lost, returned bool) {
+// keep keeps record and deliveries alive until the handler returns, or has not in spite of the end of its context. lost says why the
+// claim is not this process's any more. returned: the handler's goroutine is done.
+func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseFunc, done <-chan result) (res result, returned bool, lost error) {
 	tick := time.NewTicker(h.ackWait / 4)
 	defer tick.Stop()
 	last := time.Now()
@@ -117,9 +116,9 @@ func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseF
 	for {
 		select {
 		case res = <-done:
-			return res, lost, true
+			return res, true, lost
 		case <-giveUp:
-			return result{err: context.Cause(attempt)}, lost, false
+			return result{err: context.Cause(attempt)}, false, lost
 		case <-ended:
 			ended = nil
 			giveUp = time.After(h.patience(context.Cause(attempt)))
@@ -134,6 +133,7 @@ func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseF
 			}
 		case <-up:
 			up = h.w.link.connected()
+		case <-h.told:
 		case <-tick.C:
 		}
 		now := time.Now()
@@ -141,9 +141,10 @@ func (h *holder) keep(hard, attempt context.Context, cancel context.CancelCauseF
 			cancel(ErrPaused)
 		}
 		last = now
-		if !lost && !h.beat(attempt) {
-			lost = true
-			cancel(ErrReplaced)
+		if lost == nil {
+			if lost = h.beat(attempt); lost != nil {
+				cancel(lost)
+			}
 		}
 	}
 }
@@ -155,10 +156,27 @@ func (h *holder) patience(cause error) time.Duration {
 	return endGrace
 }
 
-// beat tells the server and, through the record, everybody else that the holder lives; false when the claim is another's.
-func (h *holder) beat(ctx context.Context) bool {
+// lose lets go of a claim that is over, for what is recorded already. One that was cancelled has ended, and needs no other delivery.
+func (h *holder) lose(cause error) {
+	log := h.w.log.With("job", h.env.ID, "task", h.task.spec.Task)
+	if errors.Is(cause, ErrCancelled) {
+		log.Info("Task was cancelled while it ran")
+		h.w.metrics.end(h.task.spec.Task, "cancelled", time.Since(h.began))
+		h.settle(jetstream.Msg.Ack)
+		return
+	}
+	log.Warn("Claim lost to another process")
+	h.w.metrics.end(h.task.spec.Task, "replaced", time.Since(h.began))
+	h.settle(nil)
+}
+
+// isLost reports whether err says that the claim is over.
+func isLost(err error) bool { return errors.Is(err, ErrReplaced) || errors.Is(err, ErrCancelled) }
+
+// beat tells the server and, through the record, everybody else that the holder lives. The error says why the claim is over.
+func (h *holder) beat(ctx context.Context) error {
 	if !h.w.nc.IsConnected() {
-		return true
+		return nil
 	}
 	h.mu.Lock()
 	msgs := h.deliveries
@@ -168,10 +186,14 @@ func (h *holder) beat(ctx context.Context) bool {
 	}
 	next := *h.record
 	next.Progress = h.progress.take(time.Now())
-	return !errors.Is(h.replace(ctx, &next), ErrReplaced)
+	if err := h.replace(ctx, &next); isLost(err) {
+		return err
+	}
+	return nil
 }
 
-// replace writes the record as the claim's. The error is ErrReplaced when the claim is another's; after any other the record may
+// replace writes the record as the claim's. The error is ErrReplaced when the claim is another's, ErrCancelled when the task was
+// cancelled; after any other the record may
 // or may not have been written, and the call can be made again.
 func (h *holder) replace(ctx context.Context, next *event.Record) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), h.ackWait/2)
@@ -197,9 +219,10 @@ func (h *holder) catchUp(ctx context.Context, next *event.Record) error {
 		return err
 	case r == nil:
 		h.w.bucket.doubt() // gone with its bucket: it is put back
+	case r.State == event.Cancelled && r.Generation >= h.record.Generation:
+		return ErrCancelled
 	case r.Holder == h.token && (r.State == event.Running || r.State == next.State):
-		// An earlier write came through and its answer did not. If it was the end, writing it again says the same. Any other
-		// end under this token was written over the claim, such as a cancel.
+		// An earlier write came through and its answer did not. If it was the end, writing it again says the same.
 	case r.State == event.Running:
 		h.w.bucket.doubt()
 		_, open, err := h.w.bucket.isOpen(ctx)

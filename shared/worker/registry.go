@@ -20,6 +20,21 @@ func (r *registry) remove(h *holder) {
 	r.mu.Unlock()
 }
 
+// tell has the claims of a job look at their record.
+func (r *registry) tell(job string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, h := range r.held {
+		if h.env.ID != job {
+			continue
+		}
+		select {
+		case h.told <- struct{}{}:
+		default: // it is about to look
+		}
+	}
+}
+
 func (r *registry) find(token string) *holder {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -171,6 +171,8 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer w.link.close()
 	w.bucket = newBucket(js, w.nc, w.cfg.Service)
 
+	defer w.hearOfCancels()()
+
 	ctx, w.fail = context.WithCancelCause(ctx)
 	defer w.fail(nil)
 	// Handlers run on a context that outlives the signal by the grace period.

@@ -22,6 +22,7 @@ type Row struct {
 	Entry    uint64
 	Message  uint64
 	Revision uint64
+	Untold   bool // it was cancelled, and its record is still to say so
 	Gen      int
 	Due      time.Time // of a retrying task; zero for none
 	Touched  time.Time // when its record was last written, by the server's clock
@@ -103,7 +104,7 @@ func rows(j *job.Job, known []Row, at time.Time) []Row {
 		rs[i] = Row{
 			Job: j.ID, Key: j.Key, Stream: j.Stream, Type: j.Type, Service: t.Service, State: t.State,
 			Begun: t.Claim > 0 || t.Generation > 0, Entry: t.Entry, Message: t.Message, Revision: t.Revision,
-			Gen: t.Generation, Touched: t.Touched, Changed: at,
+			Untold: t.Untold && t.State.Ended(), Gen: t.Generation, Touched: t.Touched, Changed: at,
 		}
 		if t.Due != nil && t.State == event.Retrying {
 			rs[i].Due = *t.Due

@@ -46,6 +46,8 @@ type Task struct {
 	Entry    uint64 `json:"entry,omitempty"`    // log key of the newest accept or entry that asks for it; 0 while none does
 	Message  uint64 `json:"message,omitempty"`  // sequence of the newest message that addresses it
 	Revision uint64 `json:"revision,omitempty"` // of its record, as last read
+	// Untold is whether the task was cancelled here and its record is still to say so.
+	Untold bool `json:"untold,omitempty"`
 	// Touched is when the record was last written, by the server's clock.
 	Touched time.Time `json:"touched,omitzero"`
 }

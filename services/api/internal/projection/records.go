@@ -67,6 +67,9 @@ func (r *records) fold(v *commit.View, j *job.Job, seen job.Seen) error {
 		return nil // nobody asked for it
 	}
 	next, news := job.Fold(*t, seen)
+	if next.State == event.Cancelled && !next.Untold && job.Behind(seen.Record, &next) {
+		next.Untold, news = true, true // whoever wrote that has not heard of it
+	}
 	if !news {
 		return nil
 	}

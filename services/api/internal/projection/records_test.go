@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"handoff/services/api/internal/commit"
 	"handoff/services/api/internal/job"
 	"handoff/shared/event"
 	"handoff/shared/stream"
@@ -201,5 +202,35 @@ func (r *rig) present(name string) {
 			r.t.Fatalf("stream %s is not put back: %v", name, err)
 		}
 		<-time.After(20 * time.Millisecond)
+	}
+}
+
+// A service that has not heard of a cancel says something else; then its record is to be put right.
+func TestRecordDoesNotUndoACancel(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.accept("job-1", "mailer")
+	err := r.writer.Do(func(v *commit.View) error {
+		j, err := v.Edit("job-1")
+		if err != nil {
+			return err
+		}
+		j.Tasks[0] = job.Cancel(j.Tasks[0], time.Now())
+		j.Tasks[0].Untold = false // its record has said so, once
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start()
+	r.record("mailer", "job-1", ended(event.Succeeded, 1, ""))
+	j := r.until("job-1", func(j *job.Job) error {
+		if !j.Tasks[0].Untold {
+			return errors.New("taken for told")
+		}
+		return nil
+	})
+	if j.State() != event.Cancelled {
+		t.Errorf("the job is %+v", j)
 	}
 }

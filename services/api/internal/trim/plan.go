@@ -183,7 +183,7 @@ func (p *planner) hold(s *Stream, r *backlog.Row) {
 
 // bound reports whether the task's record is needed, because something may still ask for it.
 func (p *planner) bound(s *Stream, r *backlog.Row) bool {
-	return !r.Ended() || s == nil || r.Key > s.Position || r.Message >= s.Oldest || r.Entry > r.Key && !p.seen.Published(r.Entry)
+	return !r.Ended() || r.Untold || s == nil || r.Key > s.Position || r.Message >= s.Oldest || r.Entry > r.Key && !p.seen.Published(r.Entry)
 }
 
 // settle notes that the job whose rows were seen last can go off the window.

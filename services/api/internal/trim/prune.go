@@ -104,7 +104,7 @@ func gone(j *job.Job, s *Stream) bool {
 		return false
 	}
 	for i := range j.Tasks {
-		if j.Tasks[i].Message >= s.Oldest {
+		if j.Tasks[i].Message >= s.Oldest || j.Tasks[i].Untold {
 			return false
 		}
 	}

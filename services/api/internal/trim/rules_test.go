@@ -36,6 +36,7 @@ func TestPlanKeepsWhatSomethingMayStillAskFor(t *testing.T) {
 		"the user has no second copy":  {func(s *Seen, r *backlog.Row) { s.Streams[stream.Tasks].Recorded = 9; r.Message = 150 }, 150, 50, false},
 		"unended, its message known":   {func(_ *Seen, r *backlog.Row) { r.State, r.Message = event.Retrying, 150 }, 150, 91, false},
 		"unended, its message unknown": {func(_ *Seen, r *backlog.Row) { r.State, r.Message = event.Queued, 0 }, 201, 91, false},
+		"its record is not cancelled":  {func(_ *Seen, r *backlog.Row) { r.State, r.Untold = event.Cancelled, true }, 201, 50, false},
 		"a record of another bucket":   {func(_ *Seen, r *backlog.Row) { r.Message, r.Touched = 150, time.Unix(50, 0) }, 201, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -64,6 +64,15 @@ func (a *accepts) Request(_ context.Context, key accept.Key, p event.Payload) (*
 	}, nil
 }
 
+func (a *accepts) Cancel(_ context.Context, id string) (*job.Job, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return nil, a.err
+	}
+	return &job.Job{ID: id, Tasks: []job.Task{{Service: "any", State: event.Cancelled}}}, nil
+}
+
 // known is a store of a few users and jobs, each list in the order in which it is read.
 type known struct {
 	mu    sync.Mutex
@@ -230,7 +239,7 @@ func newWorld(t *testing.T) *world {
 		album: &album{data: []byte("a picture, believe me"), typ: "image/webp"},
 	}
 	w.opts = web.Options{
-		Accepter: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Version: "test",
+		Accepter: w.accepts, Canceller: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Version: "test",
 		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return w

@@ -24,6 +24,11 @@ type Accepter interface {
 	Request(ctx context.Context, key accept.Key, p event.Payload) (*job.Job, error)
 }
 
+// A Canceller takes back what has not ended of a job; it refuses with job.ErrNotFound (404), job.ErrEnded (409), and as an [Accepter].
+type Canceller interface {
+	Cancel(ctx context.Context, id string) (*job.Job, error)
+}
+
 // A Reader looks things up in the store.
 //
 // Lists begin behind the item that after names, at the beginning when it is empty; user.ErrNotFound or job.ErrNotFound

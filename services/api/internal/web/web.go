@@ -14,12 +14,13 @@ import (
 	"handoff/services/api/internal/sample"
 )
 
-// Options are what a [Server] is made of. The first four are required.
+// Options are what a [Server] is made of. The first five are required.
 type Options struct {
-	Accepter Accepter
-	Reader   Reader
-	Waiter   Waiter
-	Pictures Pictures
+	Accepter  Accepter
+	Canceller Canceller
+	Reader    Reader
+	Waiter    Waiter
+	Pictures  Pictures
 
 	Health  func(ctx context.Context) Health // for /health; nil: always ok
 	Ready   func() error                     // for /readyz: why no requests should be sent here, or nil; nil: always ready
@@ -98,6 +99,7 @@ func newServer(o Options, l limits) *Server {
 	s.registerImages(api)
 	s.registerTasks(api)
 	s.registerJobs(api)
+	s.registerCancel(api)
 	s.registerResult(api)
 	s.registerHealth(api)
 	s.routeProbes()
