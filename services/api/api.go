@@ -23,6 +23,7 @@ import (
 	"handoff/services/api/internal/records"
 	"handoff/services/api/internal/reissue"
 	"handoff/services/api/internal/relay"
+	"handoff/services/api/internal/services"
 	"handoff/services/api/internal/sweep"
 	"handoff/services/api/internal/trim"
 	"handoff/services/api/internal/watch"
@@ -102,11 +103,13 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	}, cfg.limits())
 	meeting := reconcile.NewMeeting(known.met, back.CaughtUp(), writer, in, keeper)
 	ready := func() error { return errors.Join(holder.Ready(), meeting.Ready(), roster.Err(), trimmer.Err()) }
+	staff := services.New(js, time.Now)
 	report := health.Sources{
-		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Ready: ready,
+		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Services: staff, Ready: ready,
 	}
 	server := web.New(web.Options{
 		Accepter: in, Canceller: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
+		Services: staff,
 		Health: report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
 		Log: p.Log, Grace: p.Grace,
 	})

@@ -18,7 +18,7 @@ import (
 // patience bounds what the report may wait for NATS: people look at it when something is slow.
 const patience = time.Second
 
-// Sources are whom the report asks. All but Records are required.
+// Sources are whom the report asks. All but Records and Services are required.
 type Sources struct {
 	NATS      *nats.Conn
 	JetStream jetstream.JetStream
@@ -37,8 +37,11 @@ type Sources struct {
 		UsersFull() string
 		Err() error
 	}
-	Streams interface{ Err() error }
-	Ready   func() error // why no requests are taken, or nil
+	Streams  interface{ Err() error }
+	Services interface {
+		List(ctx context.Context) ([]web.Service, error)
+	}
+	Ready func() error // why no requests are taken, or nil
 }
 
 // Report tells how the api is.
@@ -61,6 +64,7 @@ func (s Sources) Report(ctx context.Context) web.Health {
 			complain("Streams are not as they should be: %v", err)
 		}
 		h.Streams = s.streams(ctx, complain)
+		s.services(ctx, complain)
 	} else {
 		complain("No connection to NATS: what is accepted waits until there is one")
 	}
@@ -91,6 +95,24 @@ func (s Sources) Report(ctx context.Context) web.Health {
 		h.Status = web.Starting
 	}
 	return h
+}
+
+func (s Sources) services(ctx context.Context, complain func(string, ...any)) {
+	if s.Services == nil {
+		return
+	}
+	all, err := s.Services.List(ctx)
+	if err != nil {
+		complain("NATS does not say how the services' consumers are: %v", err)
+	}
+	for _, one := range all {
+		switch {
+		case one.PausedUntil != nil:
+			complain("The %s is paused until %s", one.Name, one.PausedUntil.Format(time.RFC3339))
+		case one.Paused:
+			complain("The %s is paused until somebody resumes it", one.Name)
+		}
+	}
 }
 
 func (s Sources) records(complain func(string, ...any)) {

@@ -25,11 +25,12 @@ Errors are problem documents (RFC 9457). Paths work with and without their trail
 
 // Tags of the operations, in the order in which the document shows them.
 const (
-	tagUsers  = "users"
-	tagImages = "images"
-	tagTasks  = "tasks"
-	tagJobs   = "jobs"
-	tagServer = "server"
+	tagUsers    = "users"
+	tagImages   = "images"
+	tagTasks    = "tasks"
+	tagJobs     = "jobs"
+	tagServices = "services"
+	tagServer   = "server"
 )
 
 // newAPI makes the huma API on the app. huma's own pages are off: they load their code from a CDN, and its document is
@@ -45,6 +46,7 @@ func (s *Server) newAPI() huma.API {
 				{Name: tagImages, Description: "Have pictures processed."},
 				{Name: tagTasks, Description: "The same pretended work, in the background and in the request."},
 				{Name: tagJobs, Description: "What was accepted and how far it has come."},
+				{Name: tagServices, Description: "The workers: what waits for each, and whether it is given work."},
 				{Name: tagServer, Description: "How the server is."},
 			},
 			Components: &huma.Components{Schemas: huma.NewMapRegistry("#/components/schemas/", schemaName)},

@@ -225,9 +225,64 @@ type world struct {
 	accepts *accepts
 	known   *known
 	waits   *waits
+	staff   *staff
 	album   *album
 	log     *journal
 	opts    web.Options
+}
+
+// staff is two services that can be paused.
+type staff struct {
+	mu     sync.Mutex
+	err    error
+	paused map[string]time.Duration // of those that are paused
+}
+
+func (s *staff) List(ctx context.Context) ([]web.Service, error) {
+	var all []web.Service
+	for _, name := range []string{"mailer", "imager"} {
+		one, err := s.Show(ctx, name)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+func (s *staff) Show(_ context.Context, name string) (web.Service, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if name != "mailer" && name != "imager" {
+		return web.Service{}, web.ErrNoService
+	}
+	length, paused := s.paused[name]
+	one := web.Service{Name: name, Tasks: []web.ServiceTask{{Name: "work", Type: event.UserCreated}}, Paused: paused, Waiting: 3, InHand: 1}
+	if length > 0 {
+		until := created().Add(length)
+		one.PausedUntil = &until
+	}
+	return one, s.err
+}
+
+func (s *staff) Pause(ctx context.Context, name string, length time.Duration) error {
+	if _, err := s.Show(ctx, name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paused[name] = length
+	return nil
+}
+
+func (s *staff) Resume(ctx context.Context, name string) error {
+	if _, err := s.Show(ctx, name); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.paused, name)
+	return nil
 }
 
 func newWorld(t *testing.T) *world {
@@ -236,10 +291,11 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		accepts: &accepts{}, known: k, log: &journal{},
 		waits: &waits{known: k, ended: make(chan struct{}), begun: make(chan struct{}, 16)},
+		staff: &staff{paused: map[string]time.Duration{}},
 		album: &album{data: []byte("a picture, believe me"), typ: "image/webp"},
 	}
 	w.opts = web.Options{
-		Accepter: w.accepts, Canceller: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Version: "test",
+		Accepter: w.accepts, Canceller: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Services: w.staff, Version: "test",
 		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return w

@@ -45,6 +45,8 @@ func explain(err error) error {
 		return huma.Error404NotFound("There is no such job, or it has been removed since it ended.")
 	case errors.Is(err, job.ErrEnded):
 		return huma.Error409Conflict("The job has ended: there is nothing left to cancel.")
+	case errors.Is(err, ErrNoService):
+		return huma.Error404NotFound("There is no such service.")
 	case errors.Is(err, accept.ErrTooLarge):
 		return huma.Error413RequestEntityTooLarge("The event that this request makes is too large.")
 	case errors.Is(err, accept.ErrNoSpace):

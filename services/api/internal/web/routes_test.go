@@ -40,7 +40,7 @@ func full(t *testing.T) *world {
 // getPaths are those that answer GET with 200.
 func getPaths() []string {
 	return []string{
-		"/users/", "/users/u1", "/jobs/", "/jobs/j1", "/jobs/j1/result", "/health", "/livez", "/readyz", "/metrics", "/openapi.json",
+		"/users/", "/users/u1", "/jobs/", "/jobs/j1", "/jobs/j1/result", "/services/", "/services/mailer", "/health", "/livez", "/readyz", "/metrics", "/openapi.json",
 		"/docs", "/docs/init.js", "/docs/icon.svg", "/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js",
 		"/redoc", "/redoc/init.js", "/redoc/redoc.standalone.js", "/samples/landscape.jpg",
 	}
@@ -73,7 +73,7 @@ func TestMethodThatAPathDoesNotKnowIs405(t *testing.T) {
 	c := full(t).start(t)
 	allowed := map[string]string{
 		"/users/": "GET, HEAD, POST", "/users/with-notifications/": "GET, HEAD, POST", "/process-image/": "POST",
-		"/async-task/": "POST", "/sync-task/": "POST", "/": "GET, HEAD",
+		"/async-task/": "POST", "/sync-task/": "POST", "/services/mailer/pause": "POST", "/services/mailer/resume": "POST", "/": "GET, HEAD",
 	}
 	for _, path := range getPaths() {
 		if _, ok := allowed[path]; !ok {

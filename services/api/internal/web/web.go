@@ -14,13 +14,14 @@ import (
 	"handoff/services/api/internal/sample"
 )
 
-// Options are what a [Server] is made of. The first five are required.
+// Options are what a [Server] is made of. The first six are required.
 type Options struct {
 	Accepter  Accepter
 	Canceller Canceller
 	Reader    Reader
 	Waiter    Waiter
 	Pictures  Pictures
+	Services  Services
 
 	Health  func(ctx context.Context) Health // for /health; nil: always ok
 	Ready   func() error                     // for /readyz: why no requests should be sent here, or nil; nil: always ready
@@ -101,6 +102,7 @@ func newServer(o Options, l limits) *Server {
 	s.registerJobs(api)
 	s.registerCancel(api)
 	s.registerResult(api)
+	s.registerServices(api)
 	s.registerHealth(api)
 	s.routeProbes()
 	s.routeSamples()
