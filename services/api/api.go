@@ -110,7 +110,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	server := web.New(web.Options{
 		Accepter: in, Canceller: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
 		Services: staff,
-		Health: report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
+		Health:   report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
 		Log: p.Log, Grace: p.Grace,
 	})
 	p.ReadyWhen(ready)
