@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,7 +34,7 @@ func Build(ctx context.Context, root string, race bool, names ...string) (*House
 	if err != nil {
 		return nil, fmt.Errorf("make a folder for the programs: %w", err)
 	}
-	h := &House{dir: dir, starts: make(chan func()), port: firstPort + os.Getpid()%ports}
+	h := &House{dir: dir, starts: make(chan func()), port: firstPort + rand.IntN(ports)} //nolint:gosec // it need not be secret
 	go h.start()
 	all := programs()
 	if len(names) > 0 {

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// Ports are taken from below the range from which systems give ports to clients, so that none is taken between the moment it is
-// found free and the moment a program listens on it.
+// Ports are taken from a random one on: suites that begin together have process ids side by side, and would try the same. They lie
+// below the range from which systems give ports to clients, so that none is taken between the moment it is found free and the moment a
+// program listens on it.
 const (
 	firstPort = 20_000
 	ports     = 12_000
