@@ -40,7 +40,7 @@ func Ensure(ctx context.Context, js jetstream.JetStream, cfg Config) error {
 	}
 	for _, d := range Durables() {
 		if err := ensureConsumer(ctx, js, d); err != nil {
-			return explain(err, "consumer "+d.Service+" on "+d.Stream)
+			return explain(err, "consumer "+d.Name+" on "+d.Stream)
 		}
 	}
 	return nil
@@ -114,9 +114,9 @@ func changed(have jetstream.StreamConfig, set func(*jetstream.StreamConfig), sto
 }
 
 func ensureConsumer(ctx context.Context, js jetstream.JetStream, d Durable) error {
-	c, err := js.Consumer(ctx, d.Stream, d.Service)
+	c, err := js.Consumer(ctx, d.Stream, d.Name)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		cfg, _ := changedConsumer(jetstream.ConsumerConfig{Durable: d.Service}, d)
+		cfg, _ := changedConsumer(jetstream.ConsumerConfig{Durable: d.Name}, d)
 		_, err = js.CreateConsumer(ctx, d.Stream, cfg)
 		return err
 	}

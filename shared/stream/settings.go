@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -11,7 +12,7 @@ import (
 // configNumber counts the versions of what [Ensure] makes. Raise it with every change of a stream's or consumer's
 // settings: an api with a lower number leaves what a higher one has made as it is, so that two versions side by side in a
 // rolling deploy don't narrow a filter between them.
-const configNumber = 1
+const configNumber = 2
 
 const (
 	// AckWait is how long a delivery may go without a sign of life before the server gives it to somebody else.
@@ -135,20 +136,15 @@ func (c Config) pictures(s *jetstream.StreamConfig) {
 // bucketShare leaves room for more records than the service's streams hold messages.
 func bucketShare(service string) int {
 	sum := 1
-	for _, d := range Durables() {
-		if d.Service != service {
-			continue
-		}
-		for _, dom := range domains() {
-			if dom.name == d.Stream {
-				sum += dom.share
-			}
+	for _, dom := range domains() {
+		if slices.ContainsFunc(Durables(), func(d Durable) bool { return d.Service == service && d.Stream == dom.name }) {
+			sum += dom.share
 		}
 	}
 	return sum
 }
 
-// set puts what is ours into the settings of the service's consumer. No BackOff, which would replace AckWait; no MaxDeliver,
+// set puts what is ours into the settings of the task's consumer. No BackOff, which would replace AckWait; no MaxDeliver,
 // which drops silently; no MaxAckPending, which would stall a service behind its own failing jobs.
 func (d Durable) set(c *jetstream.ConsumerConfig) {
 	c.FilterSubject, c.FilterSubjects = "", d.Filters

@@ -81,7 +81,8 @@ func Routes() []Route {
 	}
 }
 
-// AllTasks lists every task of every service.
+// AllTasks lists every task of every service. A new one goes to the end: the first of a service in a stream has the consumer that is
+// named as the service.
 func AllTasks() []Task {
 	return []Task{
 		{"mailer", event.UserCreated, "welcome-email"},
@@ -182,35 +183,55 @@ func ObjectStream(store string) string { return "OBJ_" + store }
 // RecordSubject is the subject of a job's record in the bucket of a service.
 func RecordSubject(service, job string) string { return "$KV." + Bucket(service) + "." + job }
 
-// Durable is a service's consumer on one work stream. It is named as the service.
+// Durable is the consumer of one task: the tasks of a service that wait in one stream don't stand behind one another. It is named as
+// the service where that has one task in the stream, and so is that of the first one when there are more.
 type Durable struct {
+	Name    string
 	Service string
 	Stream  string
+	Type    event.Type
 	Filters []string // exactly what the service can be asked for
 }
 
-// Durables lists every service's consumers.
-func Durables() []Durable {
+// Durables lists the consumers of every task.
+func Durables() []Durable { return durables(Routes(), AllTasks()) }
+
+func durables(routes []Route, tasks []Task) []Durable {
 	var all []Durable
-	for _, service := range Services() {
-		for _, d := range domains() {
-			if f := filters(service, d); len(f) > 0 {
-				all = append(all, Durable{Service: service, Stream: d.name, Filters: f})
-			}
+	named := map[string]bool{}
+	for _, t := range tasks {
+		d := Durable{Name: t.Service, Service: t.Service, Stream: ForType(t.Type), Type: t.Type, Filters: filters(routes, t)}
+		if len(d.Filters) == 0 {
+			continue
 		}
+		if named[d.Stream+" "+d.Name] {
+			d.Name += "-" + t.Name
+		}
+		named[d.Stream+" "+d.Name] = true
+		all = append(all, d)
 	}
 	return all
 }
 
-func filters(service string, d domain) []string {
+// DurableOf gives the consumer of what a service does for a type of event; false when it is asked for nothing by it.
+func DurableOf(service string, t event.Type) (Durable, bool) {
+	for _, d := range Durables() {
+		if d.Service == service && d.Type == t {
+			return d, true
+		}
+	}
+	return Durable{}, false
+}
+
+func filters(routes []Route, t Task) []string {
 	var f []string
-	for _, r := range Routes() {
-		if ForType(r.Type) == d.name && slices.Contains(r.Services, service) {
+	for _, r := range routes {
+		if r.Type == t.Type && slices.Contains(r.Services, t.Service) {
 			f = append(f, r.Subject)
 		}
 	}
 	if len(f) > 0 {
-		f = append(f, "retry."+service+"."+d.prefix+".>")
+		f = append(f, RetrySubject(t.Service, t.Type))
 	}
 	return f
 }

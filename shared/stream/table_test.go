@@ -166,16 +166,20 @@ func TestDurablesCoverTheTasks(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for _, d := range stream.Durables() {
-		if seen[d.Service+d.Stream] {
-			t.Errorf("%s has two consumers on %s", d.Service, d.Stream)
+		if name := d.Stream + " " + d.Name; seen[name] {
+			t.Errorf("two consumers %s", name)
+		} else {
+			seen[name] = true
 		}
-		seen[d.Service+d.Stream] = true
+		if of, ok := stream.DurableOf(d.Service, d.Type); !ok || of.Name != d.Name || of.Stream != stream.ForType(d.Type) {
+			t.Errorf("the consumer of %s for %s is %+v, want %+v", d.Service, d.Type, of, d)
+		}
 		if slices.ContainsFunc(d.Filters, func(f string) bool { return strings.HasPrefix(f, "later.") }) {
 			t.Errorf("%s reads what is not due: %v", d.Service, d.Filters)
 		}
 	}
 	for _, task := range stream.AllTasks() {
-		if !seen[task.Service+stream.ForType(task.Type)] {
+		if _, ok := stream.DurableOf(task.Service, task.Type); !ok {
 			t.Errorf("%s has no consumer for %s", task.Service, task.Type)
 		}
 		if got := stream.TaskName(task.Service, task.Type); got != task.Name {

@@ -28,18 +28,21 @@ var (
 	errNoConnection = errors.New("no connection to NATS")
 )
 
-// lane takes the deliveries of one durable consumer: as many as there are free slots, never more, because AckWait runs
-// for what waits in the client.
+// lane takes the deliveries of one task's consumer: as many as there are free slots, never more, because AckWait runs for what
+// waits in the client. The slots are the task's own.
 type lane struct {
-	w      *Worker
-	js     jetstream.JetStream
-	stream string
-	slots  int
+	w       *Worker
+	js      jetstream.JetStream
+	stream  string
+	durable string
+	slots   int
 
 	free    chan struct{} // a token for each free slot
 	watches chan struct{} // a token for each further delivery that may be watched
 	wg      sync.WaitGroup
 }
+
+func (l *lane) name() string { return l.durable + " on " + l.stream }
 
 func (l *lane) init() {
 	l.free = tokens(l.slots)
@@ -64,7 +67,7 @@ func (l *lane) run(ctx, hard context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		if l.w.status.set(l.stream, err, time.Now()) {
+		if l.w.status.set(l.name(), err, time.Now()) {
 			l.report(err)
 		}
 		if worked {
@@ -81,10 +84,10 @@ func (l *lane) run(ctx, hard context.Context) {
 
 func (l *lane) report(err error) {
 	if err == nil {
-		l.w.log.Info("Taking work", "stream", l.stream)
+		l.w.log.Info("Taking work", "stream", l.stream, "consumer", l.durable)
 		return
 	}
-	l.w.log.Info("Waiting", "stream", l.stream, "for", err.Error())
+	l.w.log.Info("Waiting", "stream", l.stream, "consumer", l.durable, "for", err.Error())
 }
 
 // take gets a consumer and fetches from it until something is amiss, which it returns; worked tells whether it came to fetch.
@@ -103,7 +106,7 @@ func (l *lane) take(ctx, hard context.Context) (worked bool, err error) {
 			l.release(n)
 			return worked, err
 		}
-		if l.w.status.set(l.stream, nil, time.Now()) {
+		if l.w.status.set(l.name(), nil, time.Now()) {
 			l.report(nil)
 		}
 		if err := l.fetch(ctx, hard, cons, n, ackWait); err != nil {
@@ -117,9 +120,9 @@ func (l *lane) take(ctx, hard context.Context) (worked bool, err error) {
 func (l *lane) consumer(ctx context.Context) (jetstream.Consumer, time.Duration, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	cons, err := l.js.Consumer(ctx, l.stream, l.w.cfg.Service)
+	cons, err := l.js.Consumer(ctx, l.stream, l.durable)
 	if err != nil {
-		return nil, 0, fmt.Errorf("consumer %s on %s: %w", l.w.cfg.Service, l.stream, err)
+		return nil, 0, fmt.Errorf("consumer %s: %w", l.name(), err)
 	}
 	return cons, cmp.Or(cons.CachedInfo().Config.AckWait, stream.AckWait), nil
 }

@@ -223,6 +223,15 @@ func (r *rig) settled() {
 	})
 }
 
+func (r *rig) consumer() *jetstream.ConsumerInfo {
+	r.t.Helper()
+	c, err := r.js.Consumer(r.t.Context(), stream.Tasks, "tasker")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return c.CachedInfo()
+}
+
 func (r *rig) waiting() (pending, unanswered int) {
 	c, err := r.js.Consumer(r.t.Context(), stream.Tasks, "tasker")
 	if err != nil {

@@ -34,7 +34,7 @@ type Config struct {
 // Spec says how one task is run. Its zero fields are replaced by the defaults.
 type Spec struct {
 	Task        string        // the task's name, for people
-	Concurrency int           // how many run at once. Default 8
+	Concurrency int           // how many run at once: slots that no other task takes. Default 8
 	Attempts    int           // how many attempts there are before the task is dead. Default 8
 	Timeout     time.Duration // how long one attempt may take. Default 30 s
 	// TimeoutGrace is how long a handler may go on after its context has ended before its slot is taken from it. Default 5 s.
@@ -72,9 +72,10 @@ type HandlerFunc[P event.Payload, R any] func(ctx context.Context, e event.Event
 
 // task is a handler without its types.
 type task struct {
-	spec Spec
-	bare Handler // as it was given
-	run  Handler // in the worker's middleware
+	spec    Spec
+	durable stream.Durable
+	bare    Handler // as it was given
+	run     Handler // in the worker's middleware
 }
 
 // Worker runs the handlers of one service. Make it with [New], give it handlers with [Handle], then [Worker.Run] it.
@@ -118,12 +119,17 @@ func Handle[P event.Payload, R any](w *Worker, spec Spec, h HandlerFunc[P, R]) {
 		w.errs = append(w.errs, fmt.Errorf("service %s: a second handler for %s", w.cfg.Service, typ))
 		return
 	}
-	if stream.TaskName(w.cfg.Service, typ) == "" {
+	durable, ok := stream.DurableOf(w.cfg.Service, typ)
+	if !ok {
 		w.errs = append(w.errs, fmt.Errorf("service %s is asked for nothing by %s: add it to the table of shared/stream", w.cfg.Service, typ))
 		return
 	}
-	w.tasks[typ] = &task{
-		spec: spec.withDefaults(),
+	w.tasks[typ] = newTask(durable, spec, h)
+}
+
+func newTask[P event.Payload, R any](durable stream.Durable, spec Spec, h HandlerFunc[P, R]) *task {
+	return &task{
+		spec: spec.withDefaults(), durable: durable,
 		bare: func(ctx context.Context, t *Task) (json.RawMessage, error) {
 			data, err := event.DecodeData[P](&t.Envelope)
 			if err != nil {
@@ -208,22 +214,14 @@ func (w *Worker) guard(f func()) {
 	f()
 }
 
-// lanes makes one lane for each work stream that the handlers' events wait in.
+// lanes makes one lane for each task.
 func (w *Worker) lanes(js jetstream.JetStream) []*lane {
-	byStream := map[string]*lane{}
 	var all []*lane
-	for typ, t := range w.tasks {
-		name := stream.ForType(typ)
-		l := byStream[name]
-		if l == nil {
-			l = &lane{w: w, js: js, stream: name}
-			byStream[name], all = l, append(all, l)
-		}
-		l.slots += t.spec.Concurrency
-	}
-	for _, l := range all {
+	for _, t := range w.tasks {
+		l := &lane{w: w, js: js, stream: t.durable.Stream, durable: t.durable.Name, slots: t.spec.Concurrency}
 		l.init()
-		w.status.set(l.stream, errStarting, time.Now())
+		w.status.set(l.name(), errStarting, time.Now())
+		all = append(all, l)
 	}
 	return all
 }

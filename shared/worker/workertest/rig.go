@@ -214,7 +214,7 @@ func (r *Rig) setAckWait(d time.Duration) {
 		if durable.Service != r.service {
 			continue
 		}
-		c, err := r.js.Consumer(context.Background(), durable.Stream, durable.Service)
+		c, err := r.js.Consumer(context.Background(), durable.Stream, durable.Name)
 		if err != nil {
 			r.Fatal(err)
 		}

@@ -189,12 +189,12 @@ func (r *Reconciler) known() ([]Found, error) {
 // that the stream has lost it.
 func (r *Reconciler) dropConsumersAhead(ctx context.Context, found []Found) error {
 	for _, d := range stream.Durables() {
-		c, err := r.js.Consumer(ctx, d.Stream, d.Service)
+		c, err := r.js.Consumer(ctx, d.Stream, d.Name)
 		if errors.Is(err, jetstream.ErrConsumerNotFound) || errors.Is(err, jetstream.ErrStreamNotFound) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("look at consumer %s on %s: %w", d.Service, d.Stream, err)
+			return fmt.Errorf("look at consumer %s on %s: %w", d.Name, d.Stream, err)
 		}
 		s, err := r.js.Stream(ctx, d.Stream) // asked after its consumer
 		if err != nil {
@@ -209,8 +209,8 @@ func (r *Reconciler) dropConsumersAhead(ctx context.Context, found []Found) erro
 				f.Proven, f.Left = true, last
 			}
 		}
-		if err := r.js.DeleteConsumer(ctx, d.Stream, d.Service); err != nil {
-			return fmt.Errorf("delete consumer %s on %s, which is ahead of it: %w", d.Service, d.Stream, err)
+		if err := r.js.DeleteConsumer(ctx, d.Stream, d.Name); err != nil {
+			return fmt.Errorf("delete consumer %s on %s, which is ahead of it: %w", d.Name, d.Stream, err)
 		}
 	}
 	return nil

@@ -107,7 +107,7 @@ func Kept(ended, begun bool) bool { return ended || begun }
 func servicesOf(name string) []string {
 	var services []string
 	for _, d := range stream.Durables() {
-		if d.Stream == name {
+		if d.Stream == name && !slices.Contains(services, d.Service) {
 			services = append(services, d.Service)
 		}
 	}

@@ -91,12 +91,12 @@ func (s *Sweeper) Run(ctx context.Context) {
 	}
 }
 
-// sweep looks at the tasks of one service that wait in one stream.
+// sweep looks at the jobs of one task.
 func (s *Sweeper) sweep(ctx context.Context, d stream.Durable) error {
 	var resting []backlog.Row
 	before := time.Now().Add(-s.o.Rest)
 	s.o.Backlog.Each(func(r *backlog.Row) bool {
-		if r.Stream == d.Stream && r.Service == d.Service && !r.Ended() && r.Changed.Before(before) {
+		if r.Type == d.Type && r.Service == d.Service && !r.Ended() && r.Changed.Before(before) {
 			resting = append(resting, *r)
 		}
 		return true
@@ -143,9 +143,9 @@ func (s *Sweeper) sweep(ctx context.Context, d stream.Durable) error {
 func (s *Sweeper) delivered(ctx context.Context, d stream.Durable) (sequence uint64, now time.Time, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	c, err := s.o.JetStream.Consumer(ctx, d.Stream, d.Service)
+	c, err := s.o.JetStream.Consumer(ctx, d.Stream, d.Name)
 	if err != nil {
-		return 0, time.Time{}, fmt.Errorf("look at consumer %s on %s: %w", d.Service, d.Stream, err)
+		return 0, time.Time{}, fmt.Errorf("look at consumer %s on %s: %w", d.Name, d.Stream, err)
 	}
 	info := c.CachedInfo()
 	return info.Delivered.Stream, info.TimeStamp, nil

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -43,7 +44,9 @@ func (t *Trimmer) look(ctx context.Context) (*view, error) {
 		}
 	}
 	for _, d := range stream.Durables() {
-		v.Feeds[d.Service] = append(v.Feeds[d.Service], d.Stream)
+		if !slices.Contains(v.Feeds[d.Service], d.Stream) {
+			v.Feeds[d.Service] = append(v.Feeds[d.Service], d.Stream)
+		}
 	}
 	for _, name := range stream.WorkStreams() {
 		if err := t.lookAtStream(ctx, v, name); err != nil {
