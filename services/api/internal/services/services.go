@@ -63,9 +63,9 @@ func (s *Services) show(ctx context.Context, name string) (web.Service, error) {
 		}
 	}
 	err := s.each(name, func(d stream.Durable) error {
-		c, err := s.js.Consumer(ctx, d.Stream, d.Service)
+		c, err := s.js.Consumer(ctx, d.Stream, d.Name)
 		if err != nil {
-			return fmt.Errorf("look at consumer %s on %s: %w", d.Service, d.Stream, err)
+			return fmt.Errorf("look at consumer %s on %s: %w", d.Name, d.Stream, err)
 		}
 		info := c.CachedInfo()
 		one.Waiting += info.NumPending
@@ -91,8 +91,8 @@ func (s *Services) Pause(ctx context.Context, name string, length time.Duration)
 	}
 	until := s.now().Add(length)
 	return s.each(name, func(d stream.Durable) error {
-		if _, err := s.js.PauseConsumer(ctx, d.Stream, d.Service, until); err != nil {
-			return fmt.Errorf("pause consumer %s on %s: %w", d.Service, d.Stream, err)
+		if _, err := s.js.PauseConsumer(ctx, d.Stream, d.Name, until); err != nil {
+			return fmt.Errorf("pause consumer %s on %s: %w", d.Name, d.Stream, err)
 		}
 		return nil
 	})
@@ -103,8 +103,8 @@ func (s *Services) Resume(ctx context.Context, name string) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	return s.each(name, func(d stream.Durable) error {
-		if _, err := s.js.ResumeConsumer(ctx, d.Stream, d.Service); err != nil {
-			return fmt.Errorf("resume consumer %s on %s: %w", d.Service, d.Stream, err)
+		if _, err := s.js.ResumeConsumer(ctx, d.Stream, d.Name); err != nil {
+			return fmt.Errorf("resume consumer %s on %s: %w", d.Name, d.Stream, err)
 		}
 		return nil
 	})
