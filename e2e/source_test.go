@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
@@ -17,6 +18,8 @@ import (
 type source struct {
 	url  string
 	addr string // host:port, for IMAGE_ALLOW
+
+	pictures atomic.Bool // whatever is asked for is a picture
 
 	mu      sync.Mutex
 	blocked chan struct{} // nil when open
@@ -49,7 +52,7 @@ func newSource(t *testing.T) *source {
 	}
 	src := &source{over: make(chan struct{})}
 	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.HasSuffix(r.URL.Path, ".txt") {
+		if strings.HasSuffix(r.URL.Path, ".txt") && !src.pictures.Load() {
 			_, _ = w.Write([]byte("this is no picture"))
 			return
 		}
@@ -96,3 +99,6 @@ func (s *source) wait(r *http.Request) {
 		s.mu.Unlock()
 	}
 }
+
+// picturesOnly has whatever is asked for be a picture from now on.
+func (s *source) picturesOnly() { s.pictures.Store(true) }

@@ -43,6 +43,9 @@ func (m *model) readMessage(s *State) {
 			continue
 		}
 		x := &s.Svc[v].Task
+		if !m.counts(s, msg, x, a.Read) {
+			continue
+		}
 		if a.Read > x.Message || m.MessageGoesBack {
 			x.Message = a.Read
 		}
@@ -56,6 +59,12 @@ func (m *model) readMessage(s *State) {
 	if a.Read == s.Stream.last() && !a.Fresh {
 		m.judge(s)
 	}
+}
+
+// counts says whether a message is noted as the task's. One of an older generation does not have it done: the record that ended
+// that generation has it skipped. It is noted only above one that does, whose record must outlast it.
+func (m *model) counts(s *State, msg Message, x *Task, seq uint8) bool {
+	return msg.Gen >= x.Gen || x.State.ended() || s.API.Fresh || x.Message != 0 && seq > x.Message || m.OlderCounts
 }
 
 // judge ends the tasks of a job that came out of a stream, where no message addresses them.

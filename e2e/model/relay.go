@@ -134,6 +134,9 @@ func (s *State) acked(m *model, msg Message, seq uint8, duplicate bool) {
 	for v := range m.Asked {
 		if msg.addresses(v) {
 			x := &s.Svc[v].Task
+			if !m.counts(s, msg, x, seq) {
+				continue
+			}
 			if seq > x.Message || m.MessageGoesBack {
 				x.Message = seq
 			}

@@ -30,6 +30,7 @@ type Broken struct {
 	MessageGoesBack         bool // a task's message is whatever was read or acknowledged last, not the highest
 	OverwriteRunning        bool // reconcile overwrites a running record of the same generation
 	ForgetFirst             bool // lost messages are forgotten before the stream is read, not with the reissue
+	OlderCounts             bool // a message of an older generation counts as the task's, whatever that waits for
 	EndHoldsNothing         bool // what ends without a message holds no record, whatever is left in the stream
 	JobLeavesSoon           bool // a job leaves api.db while a power loss can undo the purge of its message
 	WriteBackUnread         bool // reconcile writes records before the stream was read to its end

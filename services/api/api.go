@@ -21,6 +21,7 @@ import (
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
 	"handoff/services/api/internal/records"
+	"handoff/services/api/internal/redrive"
 	"handoff/services/api/internal/reissue"
 	"handoff/services/api/internal/relay"
 	"handoff/services/api/internal/services"
@@ -71,9 +72,11 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	var out *relay.Relay
 	var roster *records.Writer
 	var cancels *cancel.Teller
+	var trimmer *trim.Trimmer
 	waits := watch.New(store)
 	writer := commit.New(store, known.lastKey, func(c *commit.Changes) { out.Committed(c) }, func(c *commit.Changes) { roster.Committed(c) },
-		func(c *commit.Changes) { cancels.Committed(c) }, known.keys.Committed, known.backlog.Committed, waits.Committed)
+		func(c *commit.Changes) { cancels.Committed(c) }, func(c *commit.Changes) { trimmer.Committed(c) }, known.keys.Committed,
+		known.backlog.Committed, waits.Committed)
 	keeper := reconcile.New(p.NATS, js, streams, p.Log)
 	cancels = cancel.New(cancel.Options{NATS: p.NATS, JetStream: js, Store: store, Writer: writer, Gate: keeper, Log: p.Log}, known.backlog)
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
@@ -97,7 +100,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	sweeper := sweep.New(sweep.Options{
 		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Allowed: holder.Leading, Log: p.Log,
 	})
-	trimmer := trim.New(trim.Parts{
+	trimmer = trim.New(trim.Parts{
 		Store: store, Writer: writer, Backlog: known.backlog, Open: keeper.Whole, Reading: back, JetStream: js, Log: p.Log, Now: time.Now,
 		Reissue: reissue.Task, Refused: out.Refuses, Recorded: roster.SafePosition, Leader: holder,
 	}, cfg.limits())
@@ -108,7 +111,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		NATS: p.NATS, JetStream: js, Store: store, Relay: out, Projection: back, Streams: keeper, Records: roster, Services: staff, Ready: ready,
 	}
 	server := web.New(web.Options{
-		Accepter: in, Canceller: in, Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
+		Accepter: in, Canceller: in, Redriver: redrive.New(store, in), Reader: store, Waiter: waits, Pictures: objectstore.New(js, stream.Pictures),
 		Services: staff,
 		Health:   report.Report, Ready: ready, Metrics: p.Gather, Samples: cfg.samples(), SampleURL: cfg.sampleURL(),
 		Log: p.Log, Grace: p.Grace,

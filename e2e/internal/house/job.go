@@ -21,14 +21,25 @@ type Job struct {
 
 // A Task is what one service does for a job.
 type Task struct {
-	Service   string          `json:"service"`
-	Task      string          `json:"task"`
-	State     string          `json:"state"`
-	Attempt   int             `json:"attempt"`
-	Error     string          `json:"error"`
-	Result    json.RawMessage `json:"result"`
-	StartedAt time.Time       `json:"started_at"`
-	EndedAt   time.Time       `json:"ended_at"`
+	Service    string          `json:"service"`
+	Task       string          `json:"task"`
+	State      string          `json:"state"`
+	Generation int             `json:"generation"`
+	Attempt    int             `json:"attempt"`
+	Error      string          `json:"error"`
+	Result     json.RawMessage `json:"result"`
+	StartedAt  time.Time       `json:"started_at"`
+	EndedAt    time.Time       `json:"ended_at"`
+}
+
+// Task finds the task of a service; a zero one when there is none.
+func (j *Job) Task(service string) Task {
+	for _, t := range j.Tasks {
+		if t.Service == service {
+			return t
+		}
+	}
+	return Task{}
 }
 
 // Ended reports whether nothing more will happen.

@@ -12,6 +12,9 @@ var ErrTooLarge = errors.New("event too large")
 // before is unharmed.
 var ErrNoSpace = errors.New("no space left to accept")
 
+// ErrNothingDead is returned for a job of which no task is dead or cancelled: there is nothing to do again.
+var ErrNothingDead = errors.New("nothing of the job is dead or cancelled")
+
 // ErrKeyReused is returned for an Idempotency-Key that came with another request before.
 var ErrKeyReused = errors.New("idempotency key was used for another request")
 

@@ -44,7 +44,7 @@ func (a *Accepter) earlier(v *commit.View, key Key, now time.Time) (*job.Job, er
 	case r.Request != key.request:
 		return nil, ErrKeyReused
 	}
-	return v.Job(r.Job) // it is there: the two leave together
+	return v.Job(r.Job) // it is there, since the two leave together, but for one that was only asked for again
 }
 
 // flights are the requests with an Idempotency-Key that are under way.

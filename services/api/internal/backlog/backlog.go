@@ -63,6 +63,9 @@ func (b *Backlog) Committed(c *commit.Changes) {
 	for i := range c.Accepts {
 		b.jobs[c.Accepts[i].Key] = nil // new on the window
 	}
+	for _, k := range c.Returned {
+		b.jobs[k] = nil
+	}
 	for _, j := range c.Jobs {
 		if known, on := b.jobs[j.Key]; on {
 			b.jobs[j.Key] = rows(j, known, at)

@@ -1,6 +1,7 @@
 package bolt
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,12 +12,17 @@ import (
 	"handoff/services/api/internal/job"
 )
 
-// leave takes settled jobs off the window, and removes pruned ones with their row of the log, their entries and their Idempotency-Key.
-func leave(tx *bolt.Tx, settled []uint64, pruned []*job.Job) error {
+// leave takes settled jobs off the window, puts returned ones back on it, and removes pruned ones with their row of the log, their entries and their Idempotency-Key.
+func leave(tx *bolt.Tx, settled, returned []uint64, pruned []*job.Job) error {
 	window, rows, ids, log := bucket(tx, bucketWindow), bucket(tx, bucketJobs), bucket(tx, bucketJobIDs), bucket(tx, bucketLog)
 	keyed := bucket(tx, bucketKeyed)
 	for _, k := range settled {
 		if err := window.Delete(key(k)); err != nil {
+			return err
+		}
+	}
+	for _, k := range returned {
+		if err := window.Put(key(k), nil); err != nil {
 			return err
 		}
 	}
@@ -69,6 +75,16 @@ func (s *Store) EntryWaits(k uint64) (waits bool, err error) {
 		return nil
 	})
 	return waits, err
+}
+
+// OnWindow implements [commit.Store].
+func (s *Store) OnWindow(k uint64) (on bool, err error) {
+	err = s.db.View(func(tx *bolt.Tx) error {
+		at, _ := bucket(tx, bucketWindow).Cursor().Seek(key(k))
+		on = bytes.Equal(at, key(k)) // its value is empty
+		return nil
+	})
+	return on, err
 }
 
 // EachInWindow calls f for every job that has not ended or has a message in a stream, the oldest first.

@@ -45,6 +45,9 @@ func (s *Store) Jobs(q job.Query) ([]*job.Job, error) {
 			k, v = c.Prev()
 		}
 		for ; k != nil && len(found) < q.Limit; k, v = c.Prev() {
+			if q.Dead != nil && !hasDead(v) {
+				continue
+			}
 			var j job.Job
 			if err := decode(v, "a job", &j); err != nil {
 				return err

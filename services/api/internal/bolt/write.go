@@ -21,7 +21,7 @@ func (s *Store) Commit(c *commit.Changes) error {
 	err := s.db.Update(func(tx *bolt.Tx) error {
 		return errors.Join(
 			putAccepts(tx, c.Accepts), putJobs(tx, c.Jobs), putUsers(tx, c.Users),
-			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), dropOrphans(tx, c.Dropped), putProgress(tx, c), putIdentity(tx, c), putMarks(tx, c.Marks), putKeyed(tx, c.Keyed), leave(tx, c.Settled, c.Pruned),
+			putEntries(tx, c.Entries, c.Left), putOrphans(tx, c.Orphans, c.Adopted), dropOrphans(tx, c.Dropped), putProgress(tx, c), putIdentity(tx, c), putMarks(tx, c.Marks), putKeyed(tx, c.Keyed), leave(tx, c.Settled, c.Returned, c.Pruned),
 		)
 	})
 	err = harmless(err)

@@ -55,6 +55,7 @@ type Changes struct {
 	Cursors   map[string]time.Time // by stream: read up to this server time; zero for nothing
 	Marks     map[string]Mark      // by stream
 	Settled   []uint64             // keys of jobs of which nothing is left to watch in a stream; see [View.Settle]
+	Returned  []uint64             // keys of jobs that were off the window and have not ended any more
 	Pruned    []*job.Job           // jobs that leave the store
 	Met       bool                 // the store has met its NATS
 	StoreID   string               // the store's id, if it is new
@@ -80,6 +81,7 @@ type Store interface {
 	Position(stream string) (uint64, error)             // all accepts up to this key are in it
 	Mark(stream string) (Mark, error)                   // zero for a stream that was never seen
 	EntryWaits(key uint64) (bool, error)                // an entry that has not been published
-	Keyed(key uint64) (Keyed, bool, error)              // the request of the job with a log key
+	Keyed(key uint64) (Keyed, bool, error)              // the request that is kept under a log key
+	OnWindow(key uint64) (bool, error)                  // the job with a log key has not been settled; see [View.Settle]
 	Commit(c *Changes) error                            // all or nothing, on disk when it returns
 }

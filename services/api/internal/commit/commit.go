@@ -165,6 +165,7 @@ func (c *Committer) write(batch []*op) error {
 }
 
 func (c *Committer) commit(v *View) error {
+	v.finish()
 	if v.ch.empty() {
 		return nil
 	}

@@ -19,7 +19,7 @@ func (s Sum) String() string { return hex.EncodeToString(s[:]) }
 
 // A Keyed is what is kept of a request that came with an Idempotency-Key, so that it is known when it comes again.
 type Keyed struct {
-	Key     uint64 // of its job, in the log
+	Key     uint64 // in the log: its job's, or its own if it made none
 	Job     string
 	Hash    Sum // of the Idempotency-Key
 	Request Sum // of all that must be the same when it comes again
@@ -30,18 +30,26 @@ type Keyed struct {
 func (k *Keyed) Over(now time.Time) bool { return now.Sub(k.At) >= KeyLife }
 
 // AddKeyed notes the request that a job's event was made of, if the event says that it came with an Idempotency-Key. key is the job's,
-// at is when the request came. Of two under one Idempotency-Key the first one stands.
+// at is when the request came. See [View.AddRequest].
 func (v *View) AddKeyed(e *event.Envelope, key uint64, at time.Time) {
 	hash, ok := parseSum(e.IdempotencyHash)
 	request, ok2 := parseSum(e.BodyHash)
-	if _, known := v.keyed[hash]; !ok || !ok2 || known {
+	if ok && ok2 {
+		v.AddRequest(Keyed{Key: key, Job: e.ID, Hash: hash, Request: request, At: at})
+	}
+}
+
+// AddRequest notes a request under a log key of its own or its job's, in the order of these keys. Of two under one Idempotency-Key the
+// first one stands.
+func (v *View) AddRequest(k Keyed) {
+	if _, known := v.keyed[k.Hash]; known {
 		return
 	}
 	if v.keyed == nil {
 		v.keyed = map[Sum]int{}
 	}
-	v.keyed[hash] = len(v.ch.Keyed)
-	v.ch.Keyed = append(v.ch.Keyed, Keyed{Key: key, Job: e.ID, Hash: hash, Request: request, At: at})
+	v.keyed[k.Hash] = len(v.ch.Keyed)
+	v.ch.Keyed = append(v.ch.Keyed, k)
 }
 
 // NewKeyed gives the request that was noted in this transaction under the sum of an Idempotency-Key.
@@ -53,7 +61,7 @@ func (v *View) NewKeyed(hash Sum) (Keyed, bool) {
 	return v.ch.Keyed[i], true
 }
 
-// Keyed gives the request of the job with a log key as the store has it; false when there is none, or none any more.
+// Keyed gives the request under a log key as the store has it; false when there is none, or none any more.
 func (v *View) Keyed(key uint64) (Keyed, bool, error) { return v.c.store.Keyed(key) }
 
 func parseSum(s string) (sum Sum, ok bool) {

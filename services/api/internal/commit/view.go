@@ -17,10 +17,15 @@ type View struct {
 	ch       Changes
 	rollback []func()
 	keyed    map[Sum]int // where in ch.Keyed
+	off      []*job.Job  // that were off the window when they were edited first
+	pruned   map[string]bool
 }
 
 // Job gives a job, not to be changed; see [View.Edit].
 func (v *View) Job(id string) (*job.Job, error) {
+	if v.pruned[id] {
+		return nil, job.ErrNotFound
+	}
 	if j := v.ch.Jobs[id]; j != nil {
 		return j, nil
 	}
@@ -32,6 +37,9 @@ func (v *View) Job(id string) (*job.Job, error) {
 
 // Edit gives a job to be changed in this transaction. Whatever was handed out by an earlier one keeps what it said, as long as what
 // the tasks point to is replaced and not written to.
+//
+// Nothing in NATS is known to be of a job that is off the window: what its tasks were known to have there may be of streams and buckets
+// that are no more. One that has not ended after this transaction is on the window again.
 func (v *View) Edit(id string) (*job.Job, error) {
 	if j := v.ch.Jobs[id]; j != nil {
 		return j, nil
@@ -42,8 +50,42 @@ func (v *View) Edit(id string) (*job.Job, error) {
 	}
 	c := *j
 	c.Tasks = append([]job.Task(nil), j.Tasks...)
+	if c.State().Ended() {
+		on, err := v.c.store.OnWindow(c.Key)
+		if err != nil {
+			return nil, err
+		}
+		if !on {
+			forget(&c)
+			v.off = append(v.off, &c)
+		}
+	}
 	v.put(&c)
 	return &c, nil
+}
+
+func forget(j *job.Job) {
+	for i := range j.Tasks {
+		t := &j.Tasks[i]
+		t.Message, t.Revision, t.Touched = 0, 0, time.Time{}
+	}
+}
+
+// finish says which jobs are on the window again, and which stay there: somebody may settle a job before another has it begin again.
+func (v *View) finish() {
+	for _, j := range v.off {
+		if !j.State().Ended() {
+			v.ch.Returned = append(v.ch.Returned, j.Key)
+		}
+	}
+	if len(v.ch.Settled) == 0 {
+		return
+	}
+	begun := map[uint64]bool{}
+	for _, j := range v.ch.Jobs {
+		begun[j.Key] = !j.State().Ended()
+	}
+	v.ch.Settled = slices.DeleteFunc(v.ch.Settled, func(k uint64) bool { return begun[k] })
 }
 
 func (v *View) put(j *job.Job) {
@@ -220,11 +262,17 @@ func (v *View) SetMark(stream string, m Mark) {
 }
 
 // Settle takes a job off the window: it has ended, and its messages have left their stream for long enough. A job is on the window
-// from its accept on.
+// from its accept on, and again when it begins again.
 func (v *View) Settle(key uint64) { v.ch.Settled = append(v.ch.Settled, key) }
 
 // Prune removes a job that is off the window, with its row of the log and its key. Entries of it that still wait are skipped by the relay.
-func (v *View) Prune(j *job.Job) { v.ch.Pruned = append(v.ch.Pruned, j) }
+func (v *View) Prune(j *job.Job) {
+	v.ch.Pruned = append(v.ch.Pruned, j)
+	if v.pruned == nil {
+		v.pruned = map[string]bool{}
+	}
+	v.pruned[j.ID] = true
+}
 
 // SetStore gives the store its id.
 func (v *View) SetStore(id string) { v.ch.StoreID = id }

@@ -127,6 +127,7 @@ type Query struct {
 	State   State
 	Service string
 	Type    event.Type
+	Dead    *Dead  // those with such a task; nil selects all
 	After   string // a job's id: only those older than it
 	Limit   int
 }
@@ -135,5 +136,6 @@ type Query struct {
 func (q Query) Selects(j *Job) bool {
 	return (q.State == "" || j.State() == q.State) &&
 		(q.Type == "" || j.Type == q.Type) &&
-		(q.Service == "" || j.Task(q.Service) != nil)
+		(q.Service == "" || j.Task(q.Service) != nil) &&
+		(q.Dead == nil || q.Dead.Count(j) > 0)
 }

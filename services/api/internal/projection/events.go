@@ -80,25 +80,28 @@ func (e *events) asked(v *commit.View, id string, m *message) (known bool, err e
 	if err != nil {
 		return false, err
 	}
-	only := askedAgain(m)
-	generation, _ := strconv.Atoi(m.Headers().Get(stream.HeaderGeneration)) // absent is 0
+	only, generation := askedAgain(m), generationOf(m)
 	for i := range j.Tasks {
 		if only != "" && j.Tasks[i].Service != only {
 			continue
 		}
-		t, news := job.Asked(j.Tasks[i], m.seq, generation)
-		if t.Entry == 0 {
-			t.Entry, news = j.Key, true
-		}
-		if !news {
+		if t, news := job.Asked(j.Tasks[i], m.seq, generation); !news && t.Entry != 0 {
 			continue
 		}
 		if j, err = v.Edit(id); err != nil {
 			return false, err
 		}
-		j.Tasks[i] = t
+		t := &j.Tasks[i]
+		if *t, _ = job.Asked(*t, m.seq, generation); t.Entry == 0 {
+			t.Entry = j.Key
+		}
 	}
 	return true, nil
+}
+
+func generationOf(m *message) int {
+	n, _ := strconv.Atoi(m.Headers().Get(stream.HeaderGeneration)) // absent is 0
+	return max(n, 0)
 }
 
 // askedAgain names the one service that m asks again; empty when it asks all that its event asks for.
@@ -126,11 +129,13 @@ func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m
 	if m.at.Sub(came) < commit.KeyLife {
 		v.AddKeyed(env, key, came)
 	}
-	only := askedAgain(m)
+	only, generation := askedAgain(m), generationOf(m)
 	for i := range j.Tasks {
 		t := &j.Tasks[i]
-		if t.Message = m.seq; only != "" && t.Service != only {
-			t.Message, t.Entry = 0, 0 // a message for it may follow, or it has ended
+		if only == "" || t.Service == only {
+			*t, _ = job.Asked(*t, m.seq, generation)
+		} else {
+			t.Entry = 0 // a message for it may follow, or it has ended
 		}
 		for k := range orphans {
 			if orphans[k].Service == t.Service {

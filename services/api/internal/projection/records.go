@@ -85,6 +85,8 @@ func (r *records) fold(v *commit.View, j *job.Job, seen job.Seen) error {
 	if err != nil {
 		return err
 	}
-	*j.Task(r.service) = next
+	t, untold := j.Task(r.service), next.Untold
+	*t, _ = job.Fold(*t, seen) // again: what a job off its window had in NATS is forgotten by now
+	t.Untold = untold
 	return nil
 }

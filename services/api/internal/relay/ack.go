@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"strconv"
 	"strings"
 	"time"
 
@@ -106,19 +107,30 @@ func addressed(v *commit.View, m *message) {
 		return
 	}
 	for i := range j.Tasks {
-		if m.asks(&j.Tasks[i]) {
-			j.Tasks[i].Message = max(j.Tasks[i].Message, m.seq)
+		if m.raises(&j.Tasks[i]) {
+			j.Tasks[i].Message = m.seq
 		}
 	}
 }
 
 func needs(j *job.Job, m *message) bool {
 	for i := range j.Tasks {
-		if m.asks(&j.Tasks[i]) && j.Tasks[i].Message < m.seq {
+		if m.raises(&j.Tasks[i]) {
 			return true
 		}
 	}
 	return false
+}
+
+// raises reports whether the message is the newest that asks for a task of its job.
+func (m *message) raises(t *job.Task) bool {
+	return m.asks(t) && t.Message < m.seq && t.Counts(m.seq, m.generation())
+}
+
+// generation is the one in which the message asks.
+func (m *message) generation() int {
+	n, _ := strconv.Atoi(m.header[stream.HeaderGeneration]) // absent is 0
+	return n
 }
 
 // asks reports whether the message is for a task of its job.

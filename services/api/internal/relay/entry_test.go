@@ -221,3 +221,37 @@ func TestBehindANewGateTheTailIsPublishedAgain(t *testing.T) {
 		t.Errorf("the stream holds %d messages, want %d: all but those that the position had passed", got, want)
 	}
 }
+
+// After a crash an accept above the stored position is published again, but not where all that it asks for has ended and one task of it
+// is asked for in a later generation: a message of the older one would only come behind the entry, and take its place.
+func TestAnEventIsNotPublishedBehindARedrive(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, natstest.Run(t))
+	r.start()
+	r.gate.set(false)
+	r.do(func(v *commit.View) error {
+		key := v.NextKey()
+		j := &job.Job{ID: "j", Type: event.UserCreated, Key: key, Stream: stream.Users, Tasks: []job.Task{
+			{Service: "mailer", State: event.Succeeded, Entry: key}, {Service: "notifier", State: event.Dead, Entry: key},
+		}}
+		v.Accept(commit.Accept{Key: key, Stream: stream.Users, Subject: "user.created.notify", Job: "j", Data: []byte("event of j")}, j)
+		n, err := reissue.Redrive(v, "j", nil)
+		if n != 1 {
+			t.Errorf("%d are redriven", n)
+		}
+		return err
+	})
+	r.gate.set(true) // the relay begins anew at its position, as after a crash
+	r.noEntries(stream.Users)
+	r.do(func(v *commit.View) error {
+		key := v.NextKey()
+		j := &job.Job{ID: "next", Type: event.UserCreated, Key: key, Stream: stream.Users, Tasks: []job.Task{{Service: "mailer", State: event.Queued}}}
+		v.Accept(commit.Accept{Key: key, Stream: stream.Users, Subject: "user.created", Job: "next", Data: []byte("x")}, j)
+		return nil
+	})
+	r.relayed(stream.Users, "next")
+	got := r.in(stream.Users)
+	if len(got) != 2 || got[0][:len("j.notifier.")] != "j.notifier." || got[1] != "next" {
+		t.Errorf("published %v, want the redrive and the next job's event", got)
+	}
+}

@@ -2,11 +2,9 @@ package relay
 
 import (
 	"errors"
-	"strconv"
 	"time"
 
 	"handoff/services/api/internal/job"
-	"handoff/shared/stream"
 )
 
 // push takes an accept that has been committed. What the queue has no room for is read from the store when its turn comes.
@@ -112,8 +110,7 @@ func (l *lane) prepare(m *message) error {
 	if err != nil {
 		return err
 	}
-	generation, _ := strconv.Atoi(m.header[stream.HeaderGeneration]) // absent is 0
-	t := j.Task(service)
+	t, generation := j.Task(service), m.generation()
 	if t == nil || t.Generation > generation || t.Entry > m.key || t.State.Ended() && t.Generation == generation {
 		m.done = true
 		return nil
@@ -189,7 +186,8 @@ func (l *lane) catchUp(n int) ([]message, error) {
 	return nil, nil
 }
 
-// settled reports whether a job's event need not be published: it is in the stream, or all that it asks for has ended.
+// settled reports whether a job's event need not be published: it is in the stream, or all that it asks for has ended, if only to be
+// asked for again in a later generation.
 func (l *lane) settled(id string) (bool, error) {
 	j, err := l.store.Job(id)
 	if errors.Is(err, job.ErrNotFound) {
@@ -202,7 +200,7 @@ func (l *lane) settled(id string) (bool, error) {
 		return true, nil
 	}
 	for i := range j.Tasks {
-		if j.Tasks[i].Message != 0 {
+		if j.Tasks[i].Message != 0 || j.Tasks[i].Generation > 0 {
 			return true, nil
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"sync"
 	"time"
 
 	"handoff/services/api/internal/commit"
@@ -57,6 +58,35 @@ type Pruner struct {
 	dead   []uint64  // log keys of dead jobs that are off the window, in order
 	census uint64    // up to where they have been counted since the start
 	known  bool      // all have
+
+	mu       sync.Mutex
+	returned []uint64 // log keys of jobs that are on the window again, and may be among dead
+}
+
+// Committed takes over which jobs a transaction has put back on the window. It is given to the committer.
+func (p *Pruner) Committed(c *commit.Changes) {
+	if len(c.Returned) == 0 {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.returned = append(p.returned, c.Returned...)
+}
+
+// alive takes from the dead those that are on the window again.
+func (p *Pruner) alive() {
+	p.mu.Lock()
+	returned := p.returned
+	p.returned = nil
+	p.mu.Unlock()
+	if len(returned) == 0 {
+		return
+	}
+	slices.Sort(returned)
+	p.dead = slices.DeleteFunc(p.dead, func(k uint64) bool {
+		_, there := slices.BinarySearch(returned, k)
+		return there
+	})
 }
 
 // NewPruner makes a pruner of what is on a shelf.
@@ -66,6 +96,7 @@ func NewPruner(s Shelf, w Writer, log *slog.Logger, l Limits) *Pruner {
 
 // Settle takes jobs off the window, unless something has been asked of them since they were seen.
 func (p *Pruner) Settle(seen *Seen, jobs []Job) error {
+	p.alive()
 	for batch := range chunks(jobs[:min(len(jobs), maxSettle)]) {
 		var settled []*job.Job
 		err := p.writer.Do(func(v *commit.View) error {
@@ -259,6 +290,7 @@ func (p *Pruner) count() error {
 
 // pruneDead has the oldest dead jobs leave when there are too many.
 func (p *Pruner) pruneDead(seen *Seen) error {
+	p.alive()
 	n := min(len(p.dead)-p.limits.DeadMax, maxWalk/10)
 	if n <= 0 || !p.known {
 		return nil

@@ -109,6 +109,55 @@ func TestJobsLeaveOldestFirstAndDeadOnesStayUntilThereAreTooMany(t *testing.T) {
 	}
 }
 
+// A dead job that begins again is on the window: it leaves neither for its age nor because there are many, and it is none of the
+// dead of which there may be too many.
+func TestADeadJobThatBeginsAgainIsNotPruned(t *testing.T) {
+	t.Parallel()
+	s, w, now := shelf(t, true, true, true)
+	p := trim.NewPruner(s, w, slog.New(slog.DiscardHandler), trim.Limits{JobMax: 1, DeadMax: 3, JobRetention: time.Second})
+	do := func(f func(*commit.View) error) {
+		t.Helper()
+		if err := w.Do(f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := p.Prune(atEnd(), now); err != nil { // it has counted them
+		t.Fatal(err)
+	}
+	do(func(v *commit.View) error {
+		for _, id := range []string{"job-1", "job-2"} {
+			j, err := v.Edit(id)
+			if err != nil {
+				return err
+			}
+			j.Tasks[0] = job.Again(j.Tasks[0], 1)
+			p.Committed(&commit.Changes{Returned: []uint64{j.Key}})
+		}
+		return nil
+	})
+	died := trim.Job{ID: "job-3", Stream: stream.Tasks}
+	do(func(v *commit.View) error {
+		j := &job.Job{
+			ID: died.ID, Key: v.NextKey(), Stream: died.Stream, Created: now,
+			Tasks: []job.Task{{Service: "tasker", State: event.Dead, Ended: &now, Message: 9}},
+		}
+		v.Accept(commit.Accept{Key: j.Key, Stream: j.Stream, Job: j.ID, Read: true}, j)
+		died.Key = j.Key
+		return nil
+	})
+	if err := p.Settle(atEnd(), []trim.Job{died}); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := p.Prune(atEnd(), now.Add(time.Hour)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := fmt.Sprint(left(t, s)); got != "[job-0 job-1 job-2 job-3]" {
+		t.Errorf("left are %s: two of them are dead, two have begun again", got)
+	}
+}
+
 func TestNothingLeavesWhileSomethingIsUnread(t *testing.T) {
 	t.Parallel()
 	s, w, now := shelf(t, false, false)

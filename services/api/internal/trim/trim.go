@@ -136,6 +136,9 @@ func New(p Parts, l Limits) *Trimmer {
 	}
 }
 
+// Committed takes over what a transaction has changed. It is given to the committer.
+func (t *Trimmer) Committed(c *commit.Changes) { t.pruner.Committed(c) }
+
 // Run trims until ctx ends.
 func (t *Trimmer) Run(ctx context.Context) {
 	pause := t.limits.Every

@@ -29,6 +29,7 @@ const (
 	tagImages   = "images"
 	tagTasks    = "tasks"
 	tagJobs     = "jobs"
+	tagDead     = "dead"
 	tagServices = "services"
 	tagServer   = "server"
 )
@@ -46,6 +47,7 @@ func (s *Server) newAPI() huma.API {
 				{Name: tagImages, Description: "Have pictures processed."},
 				{Name: tagTasks, Description: "The same pretended work, in the background and in the request."},
 				{Name: tagJobs, Description: "What was accepted and how far it has come."},
+				{Name: tagDead, Description: "What failed for good, and doing it again."},
 				{Name: tagServices, Description: "The workers: what waits for each, and whether it is given work."},
 				{Name: tagServer, Description: "How the server is."},
 			},

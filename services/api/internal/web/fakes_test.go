@@ -13,6 +13,7 @@ import (
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/redrive"
 	"handoff/services/api/internal/user"
 	"handoff/services/api/internal/web"
 	"handoff/shared/event"
@@ -33,6 +34,7 @@ type accepts struct {
 	names    []string
 	notified []bool
 	payloads []event.Payload
+	retried  []string
 }
 
 func (a *accepts) Register(_ context.Context, key accept.Key, email, username string, notify bool) (user.User, error) {
@@ -71,6 +73,37 @@ func (a *accepts) Cancel(_ context.Context, id string) (*job.Job, error) {
 		return nil, a.err
 	}
 	return &job.Job{ID: id, Tasks: []job.Task{{Service: "any", State: event.Cancelled}}}, nil
+}
+
+func (a *accepts) Retry(_ context.Context, key accept.Key, jobID string) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.err != nil {
+		return a.err
+	}
+	a.keys, a.retried = append(a.keys, key), append(a.retried, jobID)
+	return nil
+}
+
+// redrives notes what it is asked for, and does some.
+type redrives struct {
+	err           error
+	counts        redrive.Counts
+	which         job.Dead
+	limit         int
+	done, counted int
+}
+
+func (r *redrives) Redrive(_ context.Context, which *job.Dead, limit int) (redrive.Counts, error) {
+	r.which, r.limit = *which, limit
+	r.done++
+	return r.counts, r.err
+}
+
+func (r *redrives) Count(_ context.Context, which *job.Dead, limit int) (redrive.Counts, error) {
+	r.which, r.limit = *which, limit
+	r.counted++
+	return r.counts, r.err
 }
 
 // known is a store of a few users and jobs, each list in the order in which it is read.
@@ -133,6 +166,14 @@ func (k *known) Jobs(q job.Query) ([]*job.Job, error) {
 		return nil, job.ErrNotFound
 	}
 	return k.jobs[from:min(from+q.Limit, len(k.jobs))], k.err
+}
+
+func (k *known) Event(j *job.Job) ([]byte, error) {
+	e, err := event.New(j.ID, created(), event.TaskRequestedData{DurationMS: 7}, "tasker")
+	if err != nil {
+		return nil, err
+	}
+	return e.Encode()
 }
 
 // waits lets a job end when ended is closed.
@@ -226,6 +267,7 @@ type world struct {
 	known   *known
 	waits   *waits
 	staff   *staff
+	dead    *redrives
 	album   *album
 	log     *journal
 	opts    web.Options
@@ -289,13 +331,13 @@ func newWorld(t *testing.T) *world {
 	t.Helper()
 	k := &known{}
 	w := &world{
-		accepts: &accepts{}, known: k, log: &journal{},
+		accepts: &accepts{}, known: k, log: &journal{}, dead: &redrives{},
 		waits: &waits{known: k, ended: make(chan struct{}), begun: make(chan struct{}, 16)},
 		staff: &staff{paused: map[string]time.Duration{}},
 		album: &album{data: []byte("a picture, believe me"), typ: "image/webp"},
 	}
 	w.opts = web.Options{
-		Accepter: w.accepts, Canceller: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Services: w.staff, Version: "test",
+		Accepter: w.accepts, Canceller: w.accepts, Reader: k, Waiter: w.waits, Pictures: w.album, Redriver: w.dead, Services: w.staff, Version: "test",
 		Log: slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	return w

@@ -47,7 +47,8 @@ func (k *Keyed) Resolve(ctx huma.Context) []error {
 		return []error{keyError(err.Error())}
 	}
 	op := ctx.Operation()
-	k.key = accept.NewKey(key, canonical(op.Method, op.Path, request.Body()))
+	path := strings.ReplaceAll(op.Path, "{id}", ctx.Param("id"))
+	k.key = accept.NewKey(key, canonical(op.Method, path, request.Body()))
 	return nil
 }
 

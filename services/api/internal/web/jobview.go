@@ -20,6 +20,8 @@ type jobView struct {
 	StatusURL string     `json:"status_url" doc:"Where this is" example:"/jobs/0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
 	ResultURL string     `json:"result_url,omitempty" doc:"Where the picture is that it has made"`
 	Tasks     []taskView `json:"tasks" nullable:"false" doc:"What each service does for it"`
+
+	Data json.RawMessage `json:"data,omitempty" doc:"What it was to do: its event's data, shown of what failed only"`
 }
 
 type taskView struct {

@@ -7,6 +7,7 @@ import (
 
 	"handoff/services/api/internal/accept"
 	"handoff/services/api/internal/job"
+	"handoff/services/api/internal/redrive"
 	"handoff/services/api/internal/user"
 	"handoff/shared/event"
 )
@@ -22,6 +23,15 @@ type Accepter interface {
 	Register(ctx context.Context, key accept.Key, email, username string, notify bool) (user.User, error)
 	// Request keeps a job of the payload's type.
 	Request(ctx context.Context, key accept.Key, p event.Payload) (*job.Job, error)
+	// Retry has the dead and cancelled tasks of a job done again. accept.ErrNothingDead (409) says that there are none.
+	Retry(ctx context.Context, key accept.Key, jobID string) error
+}
+
+// A Redriver has those dead tasks done again that are selected, of at most limit jobs.
+type Redriver interface {
+	Redrive(ctx context.Context, which *job.Dead, limit int) (redrive.Counts, error)
+	// Count tells what Redrive would do.
+	Count(ctx context.Context, which *job.Dead, limit int) (redrive.Counts, error)
 }
 
 // A Canceller takes back what has not ended of a job; it refuses with job.ErrNotFound (404), job.ErrEnded (409), and as an [Accepter].
@@ -38,6 +48,7 @@ type Reader interface {
 	Users(after string, limit int) ([]user.User, error) // oldest first
 	Job(id string) (*job.Job, error)
 	Jobs(q job.Query) ([]*job.Job, error) // newest first
+	Event(j *job.Job) ([]byte, error)     // as it was published
 }
 
 // A Waiter waits for the end of jobs.

@@ -39,6 +39,8 @@ func explain(err error) error {
 		return huma.Error422UnprocessableEntity("", keyError("the key was used for another request"))
 	case errors.Is(err, accept.ErrInFlight):
 		return withRetry(huma.Error409Conflict("The same request, or another one with its Idempotency-Key, is under way."), time.Second)
+	case errors.Is(err, accept.ErrNothingDead):
+		return huma.Error409Conflict("No task of this job is dead or cancelled: there is nothing to do again.")
 	case errors.Is(err, user.ErrNotFound):
 		return huma.Error404NotFound("There is no such user.")
 	case errors.Is(err, job.ErrNotFound):

@@ -18,6 +18,7 @@ import (
 type Options struct {
 	Accepter  Accepter
 	Canceller Canceller
+	Redriver  Redriver
 	Reader    Reader
 	Waiter    Waiter
 	Pictures  Pictures
@@ -101,6 +102,7 @@ func newServer(o Options, l limits) *Server {
 	s.registerTasks(api)
 	s.registerJobs(api)
 	s.registerCancel(api)
+	s.registerDead(api)
 	s.registerResult(api)
 	s.registerServices(api)
 	s.registerHealth(api)
