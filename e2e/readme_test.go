@@ -17,12 +17,14 @@ import (
 
 // The README's commands do what it says, on the ports that it says. A block in a ```sh fence is run as one script in an empty
 // directory, next to the data of a cmd/handoff that was started there with nothing set. A block that can't be run so is marked
-// ```sh notest, and has only commands that the other tests run, or that say themselves what they need.
+// ```sh notest, and has only commands that the other tests run, or that say themselves what they need. Blocks of docs/operations.md are
+// run in the same way, after them.
 func TestCommandsOfTheREADME(t *testing.T) {
 	blocks := readBlocks(t, filepath.Join(root, "README.md"))
 	if len(blocks) < 5 {
 		t.Fatalf("only %d blocks of commands are found", len(blocks))
 	}
+	operations := readBlocks(t, filepath.Join(root, "docs", "operations.md"))
 	need := []string{"bash", "curl"}
 	for _, b := range blocks {
 		if uses(b.script, "nats") && b.run {
@@ -63,9 +65,31 @@ func TestCommandsOfTheREADME(t *testing.T) {
 			runBlock(t, s.With(t), b, dir)
 		})
 	}
+	if len(operations) != 2 {
+		t.Fatalf("there are %d blocks of commands in operations.md, want those for what failed: over HTTP, and by the nats CLI", len(operations))
+	}
+	for i, b := range operations {
+		t.Run(fmt.Sprintf("operations line %d", b.line), func(t *testing.T) {
+			runBlock(t, s.With(t), b, dir)
+			awaitDeath(t, fmt.Sprintf(".imager.%d.dead", i+1)) // in the next generation: nothing was mended
+		})
+	}
 	if code := stop(handoff); code != 0 {
 		t.Errorf("handoff ended with %d", code)
 	}
+}
+
+// awaitDeath waits until the last dead letter is of a generation.
+func awaitDeath(t *testing.T, id string) {
+	t.Helper()
+	_, js := connect(t, &house.Site{NATSURL: "nats://127.0.0.1:4222"})
+	house.Eventually(t, "a letter "+id, func() error {
+		m := awaitMessage(t, js, "DEAD", "dead.imager.image.requested")
+		if got := m.Header.Get("Nats-Msg-Id"); !strings.HasSuffix(got, id) {
+			return fmt.Errorf("the last one is %s", got)
+		}
+		return nil
+	})
 }
 
 func stop(p *house.Program) int {

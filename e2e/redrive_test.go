@@ -144,6 +144,25 @@ func TestRetryDoesAgainOnlyWhatFailed(t *testing.T) {
 	onlyTheNotice(t, s, one)
 }
 
+// What was cancelled can be done after all.
+func TestRetryDoesWhatWasCancelled(t *testing.T) {
+	t.Parallel()
+	s := home(t).Together(t).Start()
+	id := s.Request("/async-task/", `{"duration_seconds":2}`).JobID
+	s.AwaitRunning(id)
+	s.Post("/jobs/"+id+"/retry", "").Is(http.StatusConflict)
+	s.Post("/jobs/"+id+"/cancel", "").Is(http.StatusAccepted)
+	house.Eventually(t, "a retry that is taken", func() error {
+		if a := s.Post("/jobs/"+id+"/retry", ""); a.Status != http.StatusAccepted {
+			return fmt.Errorf("it is answered %d %s", a.Status, a.Body) // the service has not heard of the cancel yet
+		}
+		return nil
+	})
+	if task := s.AwaitState(id, "succeeded").Tasks[0]; task.Generation != 1 || task.Attempt != 1 {
+		t.Errorf("the task is %+v", task)
+	}
+}
+
 // redriven is what POST /dead/redrive answers.
 type redriven struct {
 	DryRun      bool `json:"dry_run"`

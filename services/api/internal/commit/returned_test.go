@@ -12,10 +12,10 @@ import (
 	"handoff/shared/event"
 )
 
-// edit changes a job's only task.
-func edit(id string, f func(*job.Task)) func(*commit.View) error {
+// edit changes the only task of the job that adding adds.
+func edit(f func(*job.Task)) func(*commit.View) error {
 	return func(v *commit.View) error {
-		j, err := v.Edit(id)
+		j, err := v.Edit("j")
 		if err == nil {
 			f(&j.Tasks[0])
 		}
@@ -23,9 +23,9 @@ func edit(id string, f func(*job.Task)) func(*commit.View) error {
 	}
 }
 
-func settle(id string) func(*commit.View) error {
+func settle() func(*commit.View) error {
 	return func(v *commit.View) error {
-		j, err := v.Job(id)
+		j, err := v.Job("j")
 		if err == nil {
 			v.Settle(j.Key)
 		}
@@ -58,12 +58,12 @@ func TestAJobThatBeginsAgainIsOnTheWindowAgain(t *testing.T) {
 		message    uint64
 		generation int
 	}{
-		"on the window all the time": {[]func(*commit.View) error{edit("j", end), edit("j", begin)}, true, 50, 1},
-		"off the window":             {[]func(*commit.View) error{edit("j", end), settle("j"), edit("j", begin)}, true, 0, 1},
-		"off the window, and stays":  {[]func(*commit.View) error{edit("j", end), settle("j"), edit("j", func(*job.Task) {})}, false, 0, 0},
-		"settled and begun at once":  {[]func(*commit.View) error{edit("j", end), all(settle("j"), edit("j", begin))}, true, 50, 1},
+		"on the window all the time": {[]func(*commit.View) error{edit(end), edit(begin)}, true, 50, 1},
+		"off the window":             {[]func(*commit.View) error{edit(end), settle(), edit(begin)}, true, 0, 1},
+		"off the window, and stays":  {[]func(*commit.View) error{edit(end), settle(), edit(func(*job.Task) {})}, false, 0, 0},
+		"settled and begun at once":  {[]func(*commit.View) error{edit(end), all(settle(), edit(begin))}, true, 50, 1},
 		"begun, ended and settled": {
-			[]func(*commit.View) error{edit("j", end), settle("j"), edit("j", begin), edit("j", end), settle("j")}, false, 50, 1,
+			[]func(*commit.View) error{edit(end), settle(), edit(begin), edit(end), settle()}, false, 50, 1,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
