@@ -31,7 +31,9 @@ func Again(t Task, generation int) Task {
 
 // Redrivable reports whether a task can be asked for again in a later generation: it has ended, and not well, and where it was cancelled,
 // its service knows of that. Else its generation could still be done, too.
-func (t *Task) Redrivable() bool { return t.State == event.Dead || t.State == event.Cancelled && !t.Untold }
+func (t *Task) Redrivable() bool {
+	return t.State == event.Dead || t.State == event.Cancelled && !t.Untold
+}
 
 // Unasked reports whether a task has not ended and yet no message has ever asked for it, nor waits to; see [Task.Entry].
 func (t *Task) Unasked() bool { return t.Entry == 0 && t.Message == 0 && !t.State.Ended() }
