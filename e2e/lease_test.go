@@ -156,6 +156,19 @@ func TestAnOlderFilePutBackLearnsWhatItMissed(t *testing.T) {
 	next := s.Register("/users/")
 	s.AwaitState(next.JobID, "succeeded")
 	mailedOnce(t, s, append(jobs, next.JobID)...)
+
+	// What NATS knows of users was written anew for this file: without it they are all known again.
+	ready(t, s.Client)
+	api.Stop()
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	api.Start()
+	ready(t, s.Client)
+	for _, u := range append(later, first, next) {
+		s.Post("/users/", fmt.Sprintf(`{"email":%q,"username":"Ada"}`, u.Email)).Is(http.StatusConflict)
+	}
+	mailedOnce(t, s, append(jobs, next.JobID)...)
 }
 
 // An api whose NATS_URL leads to another Handoff's NATS touches nothing there, and says so.

@@ -96,10 +96,10 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		NATS: p.NATS, JetStream: js, Writer: writer, Me: me, Recover: recovery.Run, Changed: keeper.Check, Log: p.Log,
 	})
 	in.Under(holder)
-	keeper.Restore(reconcile.Parts{Holder: holder, Store: store, Writer: writer, Backlog: known.backlog, Relay: out, Reading: back})
 	sweeper := sweep.New(sweep.Options{
 		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Allowed: holder.Leading, Log: p.Log,
 	})
+	keeper.Restore(reconcile.Parts{Holder: holder, Store: store, Writer: writer, Backlog: known.backlog, Relay: out, Reading: back, Sweep: sweeper})
 	trimmer = trim.New(trim.Parts{
 		Store: store, Writer: writer, Backlog: known.backlog, Open: keeper.Whole, Reading: back, JetStream: js, Log: p.Log, Now: time.Now,
 		Reissue: reissue.Task, Refused: out.Refuses, Recorded: roster.SafePosition, Leader: holder,

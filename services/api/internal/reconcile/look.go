@@ -39,6 +39,7 @@ type Parts struct {
 		Each(f func(*backlog.Row) bool)
 	}
 	Relay   interface{ Standstill(stream string) }
+	Sweep   interface{ Soon(service string) }
 	Reading interface {
 		Standstill(stream string)
 		Read(stream string) (created time.Time, sequence uint64, atEnd bool)

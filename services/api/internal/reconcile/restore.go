@@ -46,6 +46,9 @@ func (r *Reconciler) restore(ctx context.Context, epoch uint64, loss *Loss, foun
 	r.mu.Unlock()
 	r.lack(nil)
 	r.release(publishers(loss)...)
+	for _, service := range loss.Buckets {
+		r.parts.Sweep.Soon(service)
+	}
 	if isNews(found, loss) {
 		log.Warn("What NATS had lost is back", "reissued", again, "took", time.Since(begun).Round(time.Millisecond))
 	} else {

@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -207,4 +208,30 @@ func TestAnAPIDBThatIsDeletedIsRebuilt(t *testing.T) {
 	if _, err := w.store.Job("none"); !errors.Is(err, job.ErrNotFound) {
 		t.Error(err)
 	}
+}
+
+// A task was done and its message acknowledged before the api had read of it, and then the record is lost: nothing asks for it any more.
+// It is found in a moment, not only when it has rested for minutes.
+func TestATaskWhoseRecordIsLostUnreadIsAskedForAgainSoon(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.soon = time.Second
+	w.start()
+	w.whole()
+	ids := w.tasks(5)
+	w.relayed(ids, "tasker")
+	w.halt()
+	stop := w.services("tasker")
+	w.until("all are done", func() bool {
+		c, err := w.js.Consumer(t.Context(), stream.Tasks, "tasker")
+		if err != nil {
+			t.Fatal(err)
+		}
+		info := c.CachedInfo()
+		return info.NumPending == 0 && info.NumAckPending == 0
+	})
+	w.remove(stream.BucketStream(stream.Bucket("tasker")))
+	w.start()
+	w.ended(ids)
+	stop()
 }

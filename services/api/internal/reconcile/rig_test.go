@@ -23,6 +23,7 @@ import (
 	"handoff/services/api/internal/projection"
 	"handoff/services/api/internal/reconcile"
 	"handoff/services/api/internal/relay"
+	"handoff/services/api/internal/sweep"
 	"handoff/shared/event"
 	"handoff/shared/natstest"
 	"handoff/shared/stream"
@@ -39,6 +40,7 @@ type world struct {
 	n    int
 
 	holder holder
+	soon   time.Duration // sweep.Options.Soon
 	store  *bolt.Store
 	writer *commit.Committer
 	keeper *reconcile.Reconciler
@@ -97,7 +99,10 @@ func (w *world) start() {
 		w.t.Fatal(err)
 	}
 	back := projection.New(w.store, w.writer, w.keeper, accept.NewEmails(), js, w.log)
-	w.keeper.Restore(reconcile.Parts{Holder: &w.holder, Store: w.store, Writer: w.writer, Backlog: rows, Relay: out, Reading: back})
+	sweeper := sweep.New(sweep.Options{
+		JetStream: js, Writer: w.writer, Backlog: rows, Projection: back, Gate: w.keeper, Log: w.log, Soon: w.soon,
+	})
+	w.keeper.Restore(reconcile.Parts{Holder: &w.holder, Store: w.store, Writer: w.writer, Backlog: rows, Relay: out, Reading: back, Sweep: sweeper})
 
 	working, stopWorking := context.WithCancel(context.Background())
 	writing, stopWriting := context.WithCancel(context.Background())
@@ -107,7 +112,7 @@ func (w *world) start() {
 			w.t.Errorf("writer: %v", err)
 		}
 	})
-	for _, run := range []func(context.Context){w.keeper.Run, out.Run, back.Run} {
+	for _, run := range []func(context.Context){w.keeper.Run, out.Run, back.Run, sweeper.Run} {
 		parts.Go(func() { run(working) })
 	}
 	w.halt = sync.OnceFunc(func() {

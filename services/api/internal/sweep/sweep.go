@@ -48,10 +48,15 @@ type Options struct {
 	Every   time.Duration // between two sweeps; default a minute
 	// Rest is how long a task must not have changed: longer than the server remembers message ids. Default three minutes.
 	Rest time.Duration
+	// Soon is how long it must not have changed after [Sweeper.Soon]. Default 15 s.
+	Soon time.Duration
 }
 
 // Sweeper looks for tasks at rest. Make it with [New] and [Sweeper.Run] it.
-type Sweeper struct{ o Options }
+type Sweeper struct {
+	o    Options
+	soon chan string
+}
 
 // New makes a sweeper.
 func New(o Options) *Sweeper {
@@ -64,37 +69,62 @@ func New(o Options) *Sweeper {
 	if o.Rest == 0 {
 		o.Rest = 3 * time.Minute
 	}
-	return &Sweeper{o}
+	if o.Soon == 0 {
+		o.Soon = 15 * time.Second
+	}
+	return &Sweeper{o, make(chan string, len(stream.Services()))}
+}
+
+// Soon has the tasks of a service looked at in a moment, those too that have come to rest only now: its bucket has lost records, and
+// what was lost of a task whose message had been acknowledged is missed by nobody else.
+func (s *Sweeper) Soon(service string) {
+	select {
+	case s.soon <- service:
+	default: // there are as many on their way as there are services, and the next sweep comes anyway
+	}
 }
 
 // Run sweeps until ctx ends.
 func (s *Sweeper) Run(ctx context.Context) {
 	tick := time.NewTicker(s.o.Every)
 	defer tick.Stop()
+	var hurried []string
+	var moment <-chan time.Time
 	for {
 		select {
 		case <-tick.C:
+			s.sweepAll(ctx, stream.Services(), s.o.Rest)
+		case service := <-s.soon:
+			hurried = append(hurried, service)
+			moment = time.After(s.o.Soon)
+		case <-moment:
+			s.sweepAll(ctx, hurried, s.o.Soon)
+			hurried, moment = nil, nil
 		case <-ctx.Done():
 			return
 		}
-		if !s.o.Allowed() {
+	}
+}
+
+// sweepAll looks at the tasks of services that have not changed for as long as rest.
+func (s *Sweeper) sweepAll(ctx context.Context, services []string, rest time.Duration) {
+	if !s.o.Allowed() {
+		return
+	}
+	for _, d := range stream.Durables() {
+		if open, _ := s.o.Gate.Passed(d.Stream); !open || !slices.Contains(services, d.Service) {
 			continue
 		}
-		for _, d := range stream.Durables() {
-			if open, _ := s.o.Gate.Passed(d.Stream); !open {
-				continue
-			}
-			if err := s.sweep(ctx, d); err != nil && ctx.Err() == nil {
-				s.o.Log.Debug("Sweep was cut short", "stream", d.Stream, "service", d.Service, "error", err)
-			}
+		if err := s.sweep(ctx, d, rest); err != nil && ctx.Err() == nil {
+			s.o.Log.Debug("Sweep was cut short", "stream", d.Stream, "service", d.Service, "error", err)
 		}
 	}
 }
 
 // sweep looks at the jobs of one task.
-func (s *Sweeper) sweep(ctx context.Context, d stream.Durable) error {
+func (s *Sweeper) sweep(ctx context.Context, d stream.Durable, rest time.Duration) error {
 	var resting []backlog.Row
-	before := time.Now().Add(-s.o.Rest)
+	before := time.Now().Add(-rest)
 	s.o.Backlog.Each(func(r *backlog.Row) bool {
 		if r.Type == d.Type && r.Service == d.Service && !r.Ended() && r.Changed.Before(before) {
 			resting = append(resting, *r)
