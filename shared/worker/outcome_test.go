@@ -181,15 +181,47 @@ func TestWhatCannotBeReadIsTerminated(t *testing.T) {
 	r.send(&nats.Msg{Subject: "task.requested", Data: []byte("{}")})
 	r.send(&nats.Msg{Subject: "task.requested", Data: []byte("\x00")})
 	r.send(&nats.Msg{Subject: "task.requested"})
+	r.send(&nats.Msg{Subject: "task.requested", Data: []byte(`{"specversion":"2.0","id":"one","source":"me","type":"task.requested","data":{}}`)})
 	r.publish("_open") // it would be the bucket's own key
 	r.settled()
-	for range 4 {
+	for range 5 {
 		var advisory struct {
 			Reason string `json:"reason"`
 		}
 		if err := json.Unmarshal((<-terms).Data, &advisory); err != nil || advisory.Reason == "" {
 			t.Errorf("terminated for %q, %v", advisory.Reason, err)
 		}
+	}
+}
+
+// What a newer version has added says nothing to this one.
+func TestUnknownFieldsAreIgnored(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, long)
+	r.start(nil, worker.Spec{}, worker.Config{}, func(_ context.Context, e event.Event[data]) (map[string]int, error) {
+		return map[string]int{"ms": int(e.Data.DurationMS)}, nil
+	})
+	r.send(&nats.Msg{Subject: "task.requested", Data: []byte(`{"specversion":"1.0","id":"one","source":"me","type":"task.requested",
+		"newer":{"a":1},"data":{"duration_ms":5,"colour":"blue"}}`)})
+	if rec := r.await("one", event.Succeeded); string(rec.Result) != `{"ms":5}` {
+		t.Errorf("result %s", rec.Result)
+	}
+}
+
+// Were it not for the maximum, the second attempt would be a random time of up to a day away, and the third of two.
+func TestABackoffHasAMaximum(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, long)
+	r.start(nil, worker.Spec{Backoff: worker.Backoff{Base: 24 * time.Hour, Max: 20 * time.Millisecond}}, worker.Config{},
+		func(_ context.Context, e event.Event[data]) (map[string]int, error) {
+			if e.Attempt < 4 {
+				return nil, errors.New("not yet")
+			}
+			return nil, nil
+		})
+	r.publish("one")
+	if rec := r.await("one", event.Succeeded); rec.Attempt != 4 {
+		t.Errorf("%+v", rec)
 	}
 }
 

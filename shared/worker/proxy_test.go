@@ -1,6 +1,7 @@
 package worker_test
 
 import (
+	"bytes"
 	"io"
 	"net"
 	"net/url"
@@ -23,6 +24,8 @@ type proxy struct {
 	mu    sync.Mutex
 	off   bool
 	conns map[net.Conn]bool
+	words []byte // of the client's, after which it hears nothing any more
+	mute  bool   // it hears nothing
 }
 
 func newProxy(t *testing.T, s *natstest.Server) *proxy {
@@ -64,17 +67,56 @@ func (p *proxy) serve() {
 		}
 		p.conns[c], p.conns[s] = true, true
 		p.mu.Unlock()
-		p.wg.Go(func() { p.pipe(c, s) })
-		p.wg.Go(func() { p.pipe(s, c) })
+		p.wg.Go(func() { p.pipe(hearing{c, p}, c, s) })
+		p.wg.Go(func() { p.pipe(speaking{s, p}, s, c) })
 	}
 }
 
-func (p *proxy) pipe(a, b net.Conn) {
-	_, _ = io.Copy(a, b)
+// pipe hands on what comes from b to w, which is a.
+func (p *proxy) pipe(w io.Writer, a, b net.Conn) {
+	_, _ = io.Copy(w, b)
 	_, _ = a.Close(), b.Close()
 	p.mu.Lock()
 	delete(p.conns, a)
 	delete(p.conns, b)
+	p.mu.Unlock()
+}
+
+// hearing is what the client hears.
+type hearing struct {
+	to io.Writer
+	p  *proxy
+}
+
+func (h hearing) Write(b []byte) (int, error) {
+	h.p.mu.Lock()
+	mute := h.p.mute
+	h.p.mu.Unlock()
+	if mute {
+		return len(b), nil
+	}
+	return h.to.Write(b)
+}
+
+// speaking is what the client says.
+type speaking struct {
+	to io.Writer
+	p  *proxy
+}
+
+func (s speaking) Write(b []byte) (int, error) {
+	s.p.mu.Lock()
+	if len(s.p.words) > 0 && bytes.Contains(b, s.p.words) {
+		s.p.mute, s.p.words = true, nil
+	}
+	s.p.mu.Unlock()
+	return s.to.Write(b)
+}
+
+// muteAfter lets the client hear nothing any more once it has said something: no answer to that, either.
+func (p *proxy) muteAfter(words string) {
+	p.mu.Lock()
+	p.words = []byte(words)
 	p.mu.Unlock()
 }
 
@@ -90,7 +132,7 @@ func (p *proxy) cut() {
 
 func (p *proxy) heal() {
 	p.mu.Lock()
-	p.off = false
+	p.off, p.mute = false, false
 	p.mu.Unlock()
 }
 
