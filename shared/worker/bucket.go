@@ -28,26 +28,29 @@ const (
 
 // bucket reads and writes task records. It also keeps the gate (gate.go).
 type bucket struct {
-	js   jetstream.JetStream
-	nc   *nats.Conn
-	name string
+	js    jetstream.JetStream
+	nc    *nats.Conn
+	clock *clock
+	name  string
 
 	mu     sync.Mutex
 	stream jetstream.Stream // under the bucket
 	gate   gate
 }
 
-func newBucket(js jetstream.JetStream, nc *nats.Conn, service string) *bucket {
-	return &bucket{js: js, nc: nc, name: stream.Bucket(service)}
+func newBucket(js jetstream.JetStream, nc *nats.Conn, c *clock, service string) *bucket {
+	return &bucket{js: js, nc: nc, clock: c, name: stream.Bucket(service)}
 }
 
-// look asks for the stream under the bucket as it is now.
+// look asks for the stream under the bucket as it is now, and for the time.
 func (b *bucket) look(ctx context.Context) (jetstream.Stream, error) {
+	asked := b.clock.local()
 	s, err := b.js.Stream(ctx, stream.BucketStream(b.name))
 	b.noticeLoss(err)
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", b.name, err)
 	}
+	b.clock.observe(asked, b.clock.local(), s.CachedInfo().TimeStamp)
 	b.mu.Lock()
 	b.stream = s
 	b.mu.Unlock()

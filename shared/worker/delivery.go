@@ -145,7 +145,7 @@ func (d *delivery) act(ctx, hard context.Context) bool {
 	if ctx.Err() != nil {
 		return false
 	}
-	now := time.Now()
+	now := w.clock.now()
 	var own *holder
 	if d.record != nil {
 		own = w.held.find(d.record.Holder)
@@ -156,7 +156,7 @@ func (d *delivery) act(ctx, hard context.Context) bool {
 		attempts = d.task.spec.Attempts
 	}
 	dec := claim.Decide(claim.Input{
-		Now: now, AckWait: d.ackWait, Silent: since(d.alive, now), Asked: d.asked(), Generation: d.generation,
+		Now: now, AckWait: d.ackWait, Silent: since(d.alive, time.Now()), Asked: d.asked(), Generation: d.generation,
 		NotAfter: d.env.NotAfter, Attempts: attempts,
 		Record: d.record, Revision: d.revision, Mine: own != nil,
 		Watched: d.watched, WatchSpace: watchSpace,
@@ -201,7 +201,7 @@ func (d *delivery) begin(ctx, hard context.Context) bool {
 	if !d.slot && !d.takeSlot(ctx) {
 		return true
 	}
-	return d.claim(ctx, hard, claim.Begin(d.record, d.generation, d.token, d.env.TraceParent, time.Now()))
+	return d.claim(ctx, hard, claim.Begin(d.record, d.generation, d.token, d.env.TraceParent, d.lane.w.clock.now()))
 }
 
 // adopt makes sure of a claim that was written and could not be believed at once: because its answer was lost or late, or

@@ -39,7 +39,7 @@ func (h *holder) outcome(attempt context.Context, res result) claim.Outcome {
 
 // finish records the end, however long that takes, and then answers the deliveries.
 func (h *holder) finish(hard context.Context, o claim.Outcome) {
-	next := claim.End(h.record, o, h.task.spec.Attempts, h.env.NotAfter, time.Now())
+	next := claim.End(h.record, o, h.task.spec.Attempts, h.env.NotAfter, h.w.clock.now())
 	next.Progress = h.progress.last()
 	for {
 		err := h.replace(hard, next)

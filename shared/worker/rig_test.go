@@ -126,6 +126,12 @@ func (r *rig) start(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handle
 
 func (r *rig) launch(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler, use ...worker.Middleware) *running {
 	r.t.Helper()
+	return r.launchAt(0, nc, spec, cfg, h, use...)
+}
+
+// launchAt runs a worker on a host whose clock is ahead.
+func (r *rig) launchAt(ahead time.Duration, nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handler, use ...worker.Middleware) *running {
+	r.t.Helper()
 	cfg.Service = "tasker"
 	cfg.Logger = slog.New(slog.NewTextHandler(r.t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if nc == nil {
@@ -137,6 +143,7 @@ func (r *rig) launch(nc *nats.Conn, spec worker.Spec, cfg worker.Config, h handl
 	w := worker.New(nc, cfg)
 	worker.Handle(w, spec, h)
 	w.Use(use...)
+	worker.SetClockAhead(w, ahead)
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	var err error

@@ -90,6 +90,7 @@ type Worker struct {
 
 	middleware []Middleware // the first is outermost
 
+	clock     clock
 	held      registry
 	abandoned atomic.Int64
 	fail      context.CancelCauseFunc // ends Run
@@ -106,7 +107,7 @@ func New(nc *nats.Conn, cfg Config) *Worker {
 	}
 	return &Worker{
 		cfg: cfg, log: cfg.Logger, nc: nc, tasks: map[event.Type]*task{},
-		held: registry{held: map[string]*holder{}}, metrics: newMetrics(cfg.Metrics, cfg.Service),
+		clock: clock{local: time.Now}, held: registry{held: map[string]*holder{}}, metrics: newMetrics(cfg.Metrics, cfg.Service),
 	}
 }
 
@@ -175,7 +176,7 @@ func (w *Worker) Run(ctx context.Context) error {
 	defer js.CleanupPublisher()
 	w.link = newLink(w.nc)
 	defer w.link.close()
-	w.bucket = newBucket(js, w.nc, w.cfg.Service)
+	w.bucket = newBucket(js, w.nc, &w.clock, w.cfg.Service)
 
 	defer w.hearOfCancels()()
 
