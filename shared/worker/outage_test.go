@@ -193,7 +193,7 @@ func TestABucketThatWasRemadeUnseenIsNotTrusted(t *testing.T) {
 
 func TestAServersRestartIsSatThrough(t *testing.T) {
 	t.Parallel()
-	r := newRig(t, short)
+	r := newRig(t, 2*short)
 	h := newHeld(t)
 	spec := worker.Spec{Concurrency: 4}
 	runs := []*running{r.start(nil, spec, worker.Config{}, h.do), r.start(nil, spec, worker.Config{}, h.do)}

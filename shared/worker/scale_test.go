@@ -114,3 +114,28 @@ func TestAWorkerThatIsMadeAgainCountsOn(t *testing.T) {
 		}
 	}
 }
+
+// A newer version has a service asked for more: its consumer's filter is widened under workers that run.
+func TestAWiderFilterReachesRunningWorkers(t *testing.T) {
+	t.Parallel()
+	r := newRig(t, long)
+	all := r.consumer().Config
+	narrow := all
+	narrow.FilterSubjects = []string{"task.requested"}
+	if _, err := r.js.UpdateConsumer(t.Context(), stream.Tasks, narrow); err != nil {
+		t.Fatal(err)
+	}
+	var e effects
+	run := r.start(nil, worker.Spec{}, worker.Config{}, func(_ context.Context, ev event.Event[data]) (map[string]int, error) {
+		return map[string]int{"run": e.add(ev.ID)}, nil
+	})
+	r.publish("one")
+	r.await("one", event.Succeeded)
+	r.awaitReady(run, "")
+	if _, err := r.js.UpdateConsumer(t.Context(), stream.Tasks, all); err != nil {
+		t.Fatal(err)
+	}
+	r.again(1)
+	r.eventually(func() bool { rec := r.record("one"); return rec.Generation == 1 && rec.State == event.Succeeded })
+	r.settled()
+}
