@@ -86,6 +86,8 @@ func refusals() []request {
 		{"no name", post, "/users/", `{"email":"{new}"}`, "", 422, "username", nil},
 		{"empty name", post, "/users/", `{"email":"{new}","username":""}`, "", 422, "body.username", nil},
 		{"unknown field", post, "/users/", `{"email":"{new}","username":"Ada","admin":true}`, "", 422, "body.admin", nil},
+		{"delay is no time", post, "/users/", `{"email":"{new}","username":"Ada","delay":"soon"}`, "", 422, "body.delay", nil},
+		{"deadline before its time", post, "/async-task/", `{"delay":"2h","deadline":"1h"}`, "", 422, "body.deadline", nil},
 		{"no JSON", post, "/users/", `{"email":`, "", 400, "JSON", nil},
 		{"no body", post, "/users/", "", "", 400, "missing", nil},
 		{"text", post, "/users/", withMail("{new}"), "Content-Type: text/plain", 415, "application/json", nil},

@@ -24,6 +24,7 @@ import (
 	"handoff/services/api/internal/redrive"
 	"handoff/services/api/internal/reissue"
 	"handoff/services/api/internal/relay"
+	"handoff/services/api/internal/schedule"
 	"handoff/services/api/internal/services"
 	"handoff/services/api/internal/sweep"
 	"handoff/services/api/internal/trim"
@@ -55,7 +56,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	if err != nil {
 		return err
 	}
-	known, err := load(store)
+	known, err := load(store, streams)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	waits := watch.New(store)
 	writer := commit.New(store, known.lastKey, func(c *commit.Changes) { out.Committed(c) }, func(c *commit.Changes) { roster.Committed(c) },
 		func(c *commit.Changes) { cancels.Committed(c) }, func(c *commit.Changes) { trimmer.Committed(c) }, known.keys.Committed,
-		known.backlog.Committed, waits.Committed)
+		known.backlog.Committed, known.schedule.Committed, waits.Committed)
 	keeper := reconcile.New(p.NATS, js, streams, p.Log)
 	cancels = cancel.New(cancel.Options{NATS: p.NATS, JetStream: js, Store: store, Writer: writer, Gate: keeper, Log: p.Log}, known.backlog)
 	if out, err = relay.New(store, writer, keeper, js, p.Log); err != nil {
@@ -96,6 +97,8 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 		NATS: p.NATS, JetStream: js, Writer: writer, Me: me, Recover: recovery.Run, Changed: keeper.Check, Log: p.Log,
 	})
 	in.Under(holder)
+	in.By(known.schedule)
+	due := schedule.Parts{Writer: writer, Gate: keeper, Allowed: holder.Leading, Log: p.Log}
 	sweeper := sweep.New(sweep.Options{
 		JetStream: js, Writer: writer, Backlog: known.backlog, Projection: back, Gate: keeper, Allowed: holder.Leading, Log: p.Log,
 	})
@@ -124,27 +127,29 @@ func Run(ctx context.Context, p *daemon.Process, cfg Config) error {
 	writing := begin(ctx, over, writer.Run)
 	holding := begin(ctx, over, endless(holder.Run))
 	working := begin(ctx, over, endless(keeper.Run), endless(facts.Run), endless(roster.Run), endless(out.Run), endless(back.Run),
-		endless(cancels.Run), endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
+		endless(cancels.Run), endless(func(ctx context.Context) { known.schedule.Run(ctx, due) }),
+		endless(sweeper.Run), endless(trimmer.Run), meeting.Run)
 	err = server.Serve(ctx, ln)
 	return errors.Join(err, working.stop(), holding.stop(), writing.stop())
 }
 
 // known is what is kept of the store in memory.
 type known struct {
-	emails  *accept.Emails // taken addresses
-	keys    *accept.Keys   // requests that may come again
-	backlog *backlog.Backlog
-	lastKey uint64 // highest log key given out
-	met     bool   // store and NATS have met
+	emails   *accept.Emails // taken addresses
+	keys     *accept.Keys   // requests that may come again
+	backlog  *backlog.Backlog
+	schedule *schedule.Schedule // what waits until it is due
+	lastKey  uint64             // highest log key given out
+	met      bool               // store and NATS have met
 }
 
 // load reads all at once: the file is one, the processors are not.
-func load(store *bolt.Store) (k known, err error) {
+func load(store *bolt.Store, streams stream.Config) (k known, err error) {
 	size, err := store.Size()
 	if err != nil {
 		return k, err
 	}
-	k.emails, k.keys = accept.NewEmails(), accept.NewKeys()
+	k.emails, k.keys, k.schedule = accept.NewEmails(), accept.NewKeys(), schedule.New(streams.Limit, time.Now)
 	k.emails.Expect(size.Users)
 	if k.lastKey, err = store.LastKey(); err != nil {
 		return k, err
@@ -156,7 +161,7 @@ func load(store *bolt.Store) (k known, err error) {
 	all.Go(func() error { return store.EachEmail(k.emails.Load) })
 	all.Go(func() error { return store.EachKeyed(k.keys.Load) })
 	all.Go(func() (err error) {
-		k.backlog, err = backlog.Load(store, time.Now)
+		k.backlog, err = backlog.Load(k.schedule.Watch(store), time.Now)
 		return err
 	})
 	err = all.Wait()

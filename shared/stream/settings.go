@@ -87,6 +87,16 @@ func (c Config) workStream(d domain) func(*jetstream.StreamConfig) {
 	}
 }
 
+// Limit is the max_bytes of a work stream; 0 for a name that is none.
+func (c Config) Limit(name string) int64 {
+	for _, d := range domains() {
+		if d.name == name {
+			return c.withDefaults().share(d.share)
+		}
+	}
+	return 0
+}
+
 func (c Config) dead(s *jetstream.StreamConfig) {
 	s.Description, s.Subjects = "copies of what failed for good", []string{"dead.>"}
 	s.Discard, s.MaxBytes, s.MaxAge = jetstream.DiscardOld, c.share(3), c.DeadRetention

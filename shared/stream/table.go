@@ -163,6 +163,15 @@ func AskedBy(subject string) []string {
 // RetrySubject is where one service is asked again for its task of an event.
 func RetrySubject(service string, t event.Type) string { return "retry." + service + "." + string(t) }
 
+// laterPrefix is in front of the type on the subject of what is not yet due.
+const laterPrefix = "later."
+
+// LaterSubject is where an event waits until it is due. No consumer reads that: the api publishes it on its own subject then.
+func LaterSubject(t event.Type) string { return laterPrefix + string(t) }
+
+// IsLater reports whether a subject is one on which events wait until they are due.
+func IsLater(subject string) bool { return strings.HasPrefix(subject, laterPrefix) }
+
 // CancelSubject is where a service hears at once that a task of its has been cancelled, as an [event.Cancel]. No stream keeps that:
 // the record says so, too.
 func CancelSubject(service string) string { return "cancel." + service }

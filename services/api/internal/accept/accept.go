@@ -38,6 +38,8 @@ type Accepter struct {
 	roster  Roster
 	met     atomic.Bool
 	lease   Lease // nil: never refuses
+
+	schedule Schedule // nil: never full
 }
 
 // New makes an accepter. emails must hold every user in the store, and keys every request that came with an Idempotency-Key; the
@@ -52,7 +54,7 @@ func (a *Accepter) Open() { a.met.Store(true) }
 // Register accepts a new user and the job that follows from it; notify asks for a notice beside the welcome mail. The same request
 // with the same key gives the user that it made before. The error is [user.ErrTaken] when the address is registered, or one of
 // this package.
-func (a *Accepter) Register(_ context.Context, key Key, email, username string, notify bool) (user.User, error) {
+func (a *Accepter) Register(_ context.Context, key Key, email, username string, notify bool, options ...Option) (user.User, error) {
 	now := a.now().UTC()
 	ids, err := newIDs(2)
 	if err != nil {
@@ -63,7 +65,7 @@ func (a *Accepter) Register(_ context.Context, key Key, email, username string, 
 	if notify {
 		services = append(services, "notifier")
 	}
-	p, err := a.prepare(u.JobID, now, key, event.UserCreatedData{UserID: u.ID, Email: email, Username: username}, services)
+	p, err := a.prepare(u.JobID, now, key, event.UserCreatedData{UserID: u.ID, Email: email, Username: username}, services, options)
 	if err != nil {
 		return user.User{}, err
 	}
@@ -102,13 +104,13 @@ func (a *Accepter) Register(_ context.Context, key Key, email, username string, 
 
 // Request accepts a job for an event with payload p, for whoever does such work. The same request with the same key gives the job that
 // it made before, as it stands now.
-func (a *Accepter) Request(_ context.Context, key Key, p event.Payload) (*job.Job, error) {
+func (a *Accepter) Request(_ context.Context, key Key, p event.Payload, options ...Option) (*job.Job, error) {
 	ids, err := newIDs(1)
 	if err != nil {
 		return nil, err
 	}
 	now := a.now().UTC()
-	prepared, err := a.prepare(ids[0], now, key, p, stream.AskedBy(string(p.EventType())))
+	prepared, err := a.prepare(ids[0], now, key, p, stream.AskedBy(string(p.EventType())), options)
 	if err != nil {
 		return nil, err
 	}
@@ -146,21 +148,25 @@ type prepared struct {
 
 // prepare does outside the transaction all that can be done there. Only the transaction can tell whether a request with a key is known,
 // and so gets an answer while nothing new is accepted.
-func (a *Accepter) prepare(id string, now time.Time, key Key, p event.Payload, services []string) (*prepared, error) {
+func (a *Accepter) prepare(id string, now time.Time, key Key, p event.Payload, services []string, options []Option) (*prepared, error) {
 	name := stream.ForType(p.EventType())
 	if err := a.refused(); err != nil {
 		return nil, err
 	}
-	if why := a.backlog.Full(name); why != "" {
+	env, err := event.New(id, now, p, services...)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range options {
+		o(env)
+	}
+	later := env.Due != nil && env.Due.After(now)
+	if why := a.full(name, later); why != "" {
 		full := &UnavailableError{Reason: why, RetryAfter: 5 * time.Second}
 		if key.none() {
 			return nil, full
 		}
 		return &prepared{full: full}, nil
-	}
-	env, err := event.New(id, now, p, services...)
-	if err != nil {
-		return nil, err
 	}
 	key.sign(env)
 	data, err := env.Encode()
@@ -170,9 +176,19 @@ func (a *Accepter) prepare(id string, now time.Time, key Key, p event.Payload, s
 	if len(data) > event.MaxEvent {
 		return nil, fmt.Errorf("%w: %d bytes, at most %d are possible", ErrTooLarge, len(data), event.MaxEvent)
 	}
-	return &prepared{env: env, services: services, row: commit.Accept{
-		Stream: name, Subject: stream.Subject(env.Type, services), Job: id, Data: data,
-	}}, nil
+	subject := stream.Subject(env.Type, services)
+	if later {
+		subject = stream.LaterSubject(env.Type)
+	}
+	return &prepared{env: env, services: services, row: commit.Accept{Stream: name, Subject: subject, Job: id, Data: data}}, nil
+}
+
+// full says why no more is accepted for a stream; later is whether it is to wait.
+func (a *Accepter) full(name string, later bool) string {
+	if why := a.backlog.Full(name); why != "" || !later || a.schedule == nil {
+		return why
+	}
+	return a.schedule.Full(name)
 }
 
 func (p *prepared) write(v *commit.View) (*job.Job, error) {
@@ -182,6 +198,9 @@ func (p *prepared) write(v *commit.View) (*job.Job, error) {
 	row := p.row
 	row.Key = v.NextKey()
 	j := job.New(p.env, row.Stream, row.Key, p.services)
+	if j.Waits = stream.IsLater(row.Subject); j.Waits {
+		j.Size = len(row.Data)
+	}
 	v.Accept(row, j)
 	v.AddKeyed(p.env, j.Key, p.env.Time)
 	return j, nil

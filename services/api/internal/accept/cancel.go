@@ -39,6 +39,7 @@ func Cancel(v *commit.View, id string, now time.Time) (*job.Job, error) {
 	if j, err = v.Edit(id); err != nil {
 		return nil, fmt.Errorf("cancel job %s: %w", id, err)
 	}
+	j.Waits = false
 	for i := range j.Tasks {
 		if !j.Tasks[i].State.Ended() {
 			j.Tasks[i] = job.Cancel(j.Tasks[i], now)

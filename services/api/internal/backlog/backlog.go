@@ -22,6 +22,7 @@ type Row struct {
 	Entry    uint64
 	Message  uint64
 	Revision uint64
+	Waits    bool // it is not due yet
 	Untold   bool // it was cancelled, and its record is still to say so
 	Gen      int
 	Due      time.Time // of a retrying task; zero for none
@@ -107,7 +108,7 @@ func rows(j *job.Job, known []Row, at time.Time) []Row {
 		rs[i] = Row{
 			Job: j.ID, Key: j.Key, Stream: j.Stream, Type: j.Type, Service: t.Service, State: t.State,
 			Begun: t.Claim > 0 || t.Generation > 0, Entry: t.Entry, Message: t.Message, Revision: t.Revision,
-			Untold: t.Untold && t.State.Ended(), Gen: t.Generation, Touched: t.Touched, Changed: at,
+			Waits: j.Waits && !t.State.Ended(), Untold: t.Untold && t.State.Ended(), Gen: t.Generation, Touched: t.Touched, Changed: at,
 		}
 		if t.Due != nil && t.State == event.Retrying {
 			rs[i].Due = *t.Due

@@ -9,10 +9,13 @@ import (
 	"handoff/shared/stream"
 )
 
+// Scheduled is the state of a job that waits until it is due.
+const Scheduled State = "scheduled"
+
 // ErrNotFound is returned for a job that is not known (any more).
 var ErrNotFound = errors.New("no such job")
 
-// A State is where a job stands: [event.Queued] or [event.Running] until every task has ended, then one of
+// A State is where a job stands: [Scheduled] until it is due, [event.Queued] or [event.Running] until every task has ended, then one of
 // [event.Succeeded], [event.Dead] and [event.Cancelled].
 type State = event.State
 
@@ -24,6 +27,11 @@ type Job struct {
 	Stream  string     `json:"stream"` // the work stream that its event waits in
 	Created time.Time  `json:"created"`
 	Tasks   []Task     `json:"tasks"`
+
+	Due      *time.Time `json:"due,omitempty"`       // not to be begun before
+	NotAfter *time.Time `json:"not_after,omitempty"` // not to be begun after
+	Waits    bool       `json:"waits,omitempty"`     // nobody has been asked yet, because it is not due
+	Size     int        `json:"size,omitempty"`      // of the event of one that was to wait, in bytes
 }
 
 // A Task is what one service does for a job, as far as the api has heard.
@@ -55,7 +63,7 @@ type Task struct {
 // New is the job of an event as it is accepted, under a log key: every task queued. A service that has nothing to do with
 // such events can't do its task, which is dead at once.
 func New(e *event.Envelope, waitsIn string, key uint64, services []string) *Job {
-	j := &Job{ID: e.ID, Type: e.Type, Key: key, Stream: waitsIn, Created: e.Time, Tasks: make([]Task, 0, len(services))}
+	j := &Job{ID: e.ID, Type: e.Type, Key: key, Stream: waitsIn, Created: e.Time, Due: e.Due, NotAfter: e.NotAfter, Tasks: make([]Task, 0, len(services))}
 	for _, s := range services {
 		t := Task{Service: s, Name: stream.TaskName(s, e.Type), State: event.Queued, Entry: key}
 		if t.Name == "" {
@@ -67,7 +75,7 @@ func New(e *event.Envelope, waitsIn string, key uint64, services []string) *Job 
 	return j
 }
 
-// State is the job's own, derived from its tasks: queued or running while any has not ended; else dead if one is dead,
+// State is the job's own, derived from its tasks: scheduled while it waits until it is due, else queued or running while any has not ended; else dead if one is dead,
 // else cancelled if one is, else succeeded.
 func (j *Job) State() State {
 	running, dead, cancelled, ended := false, false, false, true
@@ -87,6 +95,8 @@ func (j *Job) State() State {
 	switch {
 	case !ended && (running || dead || cancelled):
 		return event.Running
+	case !ended && j.Waits:
+		return Scheduled
 	case !ended:
 		return event.Queued
 	case dead:

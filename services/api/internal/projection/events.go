@@ -51,7 +51,11 @@ func (e *events) read(v *commit.View, created time.Time, m *message) error {
 		return err
 	}
 	services := env.Services()
-	if services == nil {
+	switch {
+	case services != nil:
+	case stream.IsLater(m.Subject()):
+		services = stream.AskedBy(string(env.Type))
+	default:
 		services = stream.AskedBy(m.Subject())
 	}
 	if len(services) == 0 {
@@ -79,6 +83,16 @@ func (e *events) asked(v *commit.View, id string, m *message) (known bool, err e
 	}
 	if err != nil {
 		return false, err
+	}
+	waits := stream.IsLater(m.Subject())
+	if waits && !j.Waits {
+		return true, nil // it is due by now, and something newer asks for it
+	}
+	if j.Waits && !waits {
+		if j, err = v.Edit(id); err != nil {
+			return false, err
+		}
+		j.Waits = false
 	}
 	only, generation := askedAgain(m), generationOf(m)
 	for i := range j.Tasks {
@@ -121,6 +135,12 @@ func (e *events) adopt(v *commit.View, env *event.Envelope, services []string, m
 	key := v.NextKey()
 	j := job.New(env, e.stream, key, services)
 	row := commit.Accept{Key: key, Stream: e.stream, Subject: stream.Subject(env.Type, services), Job: env.ID, Data: m.Data(), Read: true}
+	if j.Waits = stream.IsLater(m.Subject()); j.Waits {
+		j.Size = len(row.Data)
+		if j.Due == nil { // made by hand, without a time
+			j.Due = &m.at
+		}
+	}
 	v.Accept(row, j)
 	came := env.Time
 	if came.After(m.at) { // made by hand, with whatever time

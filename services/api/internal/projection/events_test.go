@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -196,4 +197,34 @@ func TestOnlyWhomAMessageAsksIsAsked(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// What waits until it is due is known from its message alone; what asks for it then ends the wait, and an old message does not bring it
+// back.
+func TestALaterMessageWaitsUntilAnotherAsks(t *testing.T) {
+	t.Parallel()
+	r := newRig(t)
+	r.start()
+	env := r.userCreated("j", "a@example.com", "mailer")
+	due := time.Now().Add(time.Hour).UTC()
+	env.Due = &due
+	first := r.publishEvent("later.user.created", env)
+	j := r.until("j", func(*job.Job) error { return nil })
+	if j.State() != job.Scheduled || !j.Due.Equal(due) || j.Tasks[0].Message != first || j.Size == 0 {
+		t.Errorf("the job is %+v", j)
+	}
+	second := r.publishEvent("later.user.created", env)
+	r.until("j", func(j *job.Job) error {
+		if j.Tasks[0].Message != second {
+			return errors.New("not put back")
+		}
+		return nil
+	})
+	asked := r.publishEvent("user.created", env)
+	r.publishEvent("later.user.created", env)
+	r.publishEvent("user.created", r.userCreated("last", "b@example.com", "mailer"))
+	r.until("last", func(*job.Job) error { return nil })
+	if j, err := r.store.Job("j"); err != nil || j.Waits || j.State() != event.Queued || j.Tasks[0].Message != asked {
+		t.Errorf("the job is %+v, %v", j, err)
+	}
 }

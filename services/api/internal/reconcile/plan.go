@@ -95,9 +95,9 @@ func (l *Loss) Message(name string, t *job.Task) uint64 {
 }
 
 // Again reports whether a task has to be asked for again once everything has been read: it has not ended, the relay has left its
-// accept behind, and no message asks for it.
+// accept behind, or what asks for it is an entry, and no message does.
 func Again(j *job.Job, t *job.Task, position uint64) bool {
-	return !t.State.Ended() && t.Message == 0 && t.Entry != 0 && j.Key <= position
+	return !t.State.Ended() && t.Message == 0 && t.Entry != 0 && (j.Key <= position || t.Entry > j.Key)
 }
 
 // Kept reports whether a task's record must be in its bucket: what has ended must not be done again, and what has begun must not

@@ -11,7 +11,8 @@ import (
 	"handoff/shared/stream"
 )
 
-// Task has the relay ask a service again for its task of a job, at a generation, and reports whether it does. A task that has
+// Task has the relay ask a service again for its task of a job, at a generation, and reports whether it does. A job that is not due has
+// one message for all of its tasks, which waits. A task that has
 // ended at that generation, one that has come further, and one whose newest accept or entry has not been relayed yet are passed over.
 // The error is [job.ErrNotFound] for a job that has left.
 func Task(v *commit.View, jobID, service string, generation int) (bool, error) {
@@ -33,7 +34,11 @@ func Task(v *commit.View, jobID, service string, generation int) (bool, error) {
 	if j, err = v.Edit(jobID); err != nil {
 		return false, fmt.Errorf("reissue %s of job %s: %w", service, jobID, err)
 	}
-	ask(v, j, j.Task(service), generation)
+	if j.Waits {
+		later(v, j)
+	} else {
+		ask(v, j, j.Task(service), generation)
+	}
 	return true, nil
 }
 

@@ -100,8 +100,8 @@ func note(v *commit.View, name string, position, mark uint64, done []message) {
 // addressed notes that a message asks for every task of its job, or for one if it is an entry that does.
 func addressed(v *commit.View, m *message) {
 	j, err := v.Job(m.job)
-	if err != nil || !needs(j, m) {
-		return // a job that has left needs no note
+	if err != nil || !needs(j, m) || m.later() && !j.Waits {
+		return // a job that has left needs no note, nor one that does not wait any more
 	}
 	if j, err = v.Edit(m.job); err != nil {
 		return
@@ -134,9 +134,15 @@ func (m *message) generation() int {
 }
 
 // asks reports whether the message is for a task of its job.
-func (m *message) asks(t *job.Task) bool { return !m.entry || m.service() == t.Service }
+func (m *message) asks(t *job.Task) bool {
+	service := m.service()
+	return !m.entry || service == "" || service == t.Service
+}
 
-// service is the one that an entry asks again; empty for an entry that asks nobody.
+// later reports whether the message is to wait in its stream until its job is due.
+func (m *message) later() bool { return stream.IsLater(m.subject) }
+
+// service is the one that an entry asks again; empty for an entry that asks all that its job asks for, and for a dead letter.
 func (m *message) service() string {
 	rest, ok := strings.CutPrefix(m.subject, "retry.")
 	if !m.entry || !ok {

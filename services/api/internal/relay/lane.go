@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/api/internal/commit"
+	"handoff/services/api/internal/reissue"
 )
 
 const minPause = 50 * time.Millisecond
@@ -33,7 +34,11 @@ type message struct {
 }
 
 func fromAccept(a *commit.Accept) message {
-	return message{key: a.Key, subject: a.Subject, id: a.Job, job: a.Job, data: a.Data, done: a.Read}
+	m := message{key: a.Key, subject: a.Subject, id: a.Job, job: a.Job, data: a.Data, done: a.Read}
+	if m.later() { // the job's own id is for the message that asks for it when it is due
+		m.id = reissue.LaterID(a.Job, a.Key)
+	}
+	return m
 }
 
 func fromEntry(e *commit.Entry) message {

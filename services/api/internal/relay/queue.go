@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"handoff/services/api/internal/job"
+	"handoff/shared/stream"
 )
 
 // push takes an accept that has been committed. What the queue has no room for is read from the store when its turn comes.
@@ -95,11 +96,10 @@ func (l *lane) nextEntries(k int) ([]message, error) {
 	return batch, nil
 }
 
-// prepare gives an entry that asks for a task again the job's event, unless nobody needs that any more: the job has left, or its
-// task has ended, is at a higher generation, or has a newer entry.
+// prepare gives an entry that asks for a task, or for all of a job, the job's event, unless nobody needs that any more: the job has
+// left, or its task has ended, is at a higher generation, or has a newer entry.
 func (l *lane) prepare(m *message) error {
-	service := m.service()
-	if service == "" {
+	if l.stream == stream.Dead {
 		return nil
 	}
 	j, err := l.store.Job(m.job)
@@ -110,9 +110,7 @@ func (l *lane) prepare(m *message) error {
 	if err != nil {
 		return err
 	}
-	t, generation := j.Task(service), m.generation()
-	if t == nil || t.Generation > generation || t.Entry > m.key || t.State.Ended() && t.Generation == generation {
-		m.done = true
+	if m.done = !wanted(j, m); m.done {
 		return nil
 	}
 	if len(m.data) > 0 {
@@ -121,6 +119,21 @@ func (l *lane) prepare(m *message) error {
 	a, err := l.store.Accepted(j.Stream, j.Key)
 	m.data = a.Data
 	return err
+}
+
+// wanted reports whether an entry still asks for anything.
+func wanted(j *job.Job, m *message) bool {
+	if m.later() && !j.Waits {
+		return false
+	}
+	generation := m.generation()
+	for i := range j.Tasks {
+		t := &j.Tasks[i]
+		if m.asks(t) && t.Generation <= generation && t.Entry <= m.key && (!t.State.Ended() || t.Generation < generation) {
+			return true
+		}
+	}
+	return false
 }
 
 // rewind begins anew behind the position: what had been answered may have been lost, and what was to be skipped may be needed. The
@@ -164,7 +177,7 @@ func (l *lane) catchUp(n int) ([]message, error) {
 	for i := range rows {
 		m := fromAccept(&rows[i])
 		if !m.done {
-			if m.done, err = l.settled(m.job); err != nil {
+			if m.done, err = l.settled(&m); err != nil {
 				return nil, err
 			}
 		}
@@ -186,17 +199,17 @@ func (l *lane) catchUp(n int) ([]message, error) {
 	return nil, nil
 }
 
-// settled reports whether a job's event need not be published: it is in the stream, or all that it asks for has ended, if only to be
-// asked for again in a later generation.
-func (l *lane) settled(id string) (bool, error) {
-	j, err := l.store.Job(id)
+// settled reports whether a job's event need not be published: it is in the stream, all that it asks for has ended, if only to be asked
+// for again in a later generation, or it was to wait until it is due, and an entry asks for it by now.
+func (l *lane) settled(m *message) (bool, error) {
+	j, err := l.store.Job(m.job)
 	if errors.Is(err, job.ErrNotFound) {
 		return true, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	if j.State().Ended() {
+	if j.State().Ended() || m.later() && !j.Waits {
 		return true, nil
 	}
 	for i := range j.Tasks {

@@ -33,6 +33,7 @@ func (a Action) String() string { return [...]string{"wait", "look", "project", 
 type Input struct {
 	Now       time.Time // the server's
 	Task      job.Task
+	Later     bool   // its job is not due
 	Waits     bool   // the relay has not published its newest accept or entry yet
 	Delivered uint64 // sequence up to which the service's consumer has been given messages
 
@@ -48,7 +49,9 @@ func Decide(in Input) Action {
 		return Wait
 	case t.Unasked():
 		return End
-	case in.Waits, t.Message > in.Delivered:
+	case in.Later && !in.Waits && t.Message == 0:
+		return Reissue // for later
+	case in.Later, in.Waits, t.Message > in.Delivered:
 		return Wait // its message will come to the service; who is stopped or slow is no reason for a second one
 	case !in.Looked:
 		return Look

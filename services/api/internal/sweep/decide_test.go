@@ -40,6 +40,8 @@ func TestDecide(t *testing.T) {
 		"running, untouched":                             {sweep.Input{Task: running, Delivered: 3, Looked: true, Seen: record(event.Running, long, nil)}, sweep.Reissue},
 		"retrying, not due":                              {sweep.Input{Task: retrying, Delivered: 3, Looked: true, Seen: record(event.Retrying, long, &soon)}, sweep.Wait},
 		"retrying, overdue":                              {sweep.Input{Task: retrying, Delivered: 3, Looked: true, Seen: record(event.Retrying, long, &past)}, sweep.Reissue},
+		"not due, its message waits":                     {sweep.Input{Task: queued, Later: true, Delivered: 9, Looked: true}, sweep.Wait},
+		"not due, its message is gone":                   {sweep.Input{Task: lost, Later: true, Delivered: 9, Looked: true}, sweep.Reissue},
 		"redriven, and the record is of the time before": {sweep.Input{Task: redriven, Delivered: 3, Looked: true, Seen: record(event.Dead, long, nil)}, sweep.Reissue},
 	} {
 		c.in.Now = now

@@ -126,7 +126,7 @@ func (s *Sweeper) sweep(ctx context.Context, d stream.Durable, rest time.Duratio
 	var resting []backlog.Row
 	before := time.Now().Add(-rest)
 	s.o.Backlog.Each(func(r *backlog.Row) bool {
-		if r.Type == d.Type && r.Service == d.Service && !r.Ended() && r.Changed.Before(before) {
+		if r.Type == d.Type && r.Service == d.Service && !r.Ended() && (!r.Waits || r.Message == 0) && r.Changed.Before(before) {
 			resting = append(resting, *r)
 		}
 		return true
@@ -214,7 +214,7 @@ func (s *Sweeper) act(service string, inputs map[string]Input) error {
 			if t == nil {
 				continue
 			}
-			in.Task = *t
+			in.Task, in.Later = *t, j.Waits
 			if in.Waits, err = v.Waits(j.Stream, t.Entry); err != nil {
 				return err
 			}

@@ -65,15 +65,20 @@ func (h *holders) clearance(b *Bucket) (c Clearance, worth bool) {
 type crowd struct {
 	middle uint64
 	tasks  []Task
+	later  []Task // of jobs that are not due: they may be many, and hold a quarter of the stream at most
 	many   bool
 }
 
 func (c *crowd) add(r *backlog.Row) {
-	if len(c.tasks) == maxOld {
+	t := Task{Job: r.Job, Service: r.Service, Generation: r.Gen}
+	switch {
+	case r.Waits:
+		c.later = append(c.later, t)
+	case len(c.tasks) == maxOld:
 		c.many = true
-		return
+	default:
+		c.tasks = append(c.tasks, t)
 	}
-	c.tasks = append(c.tasks, Task{Job: r.Job, Service: r.Service, Generation: r.Gen})
 }
 
 // stragglers gives those who alone hold the older half; none when there are so many that their new messages would take the room
@@ -82,5 +87,5 @@ func (c *crowd) stragglers(s *Stream) []Task {
 	if c.many || uint64(len(c.tasks))*gain > c.middle-s.First {
 		return nil
 	}
-	return c.tasks
+	return append(c.tasks, c.later...)
 }

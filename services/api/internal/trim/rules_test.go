@@ -129,3 +129,23 @@ func TestFirstsGiveTheLowestWithinTheGrace(t *testing.T) {
 		}
 	}
 }
+
+// What is not due is put back however much of the older half it is; other old tasks are not when they are many.
+func TestWhatIsNotDueIsPutBackHoweverManyThereAre(t *testing.T) {
+	t.Parallel()
+	for _, waits := range []bool{true, false} {
+		seen := &Seen{
+			Streams:   map[string]*Stream{stream.Tasks: {First: 1, Last: 200, Messages: 200, Bytes: 900, MaxBytes: 1000, Read: 200, Position: 10}},
+			Published: func(uint64) bool { return false }, Waits: func(uint64) bool { return false },
+		}
+		var rows []*backlog.Row
+		for i := range uint64(50) {
+			rows = append(rows, &backlog.Row{
+				Job: "j", Key: i, Entry: i, Stream: stream.Tasks, Service: "tasker", State: event.Queued, Message: i + 1, Waits: waits,
+			})
+		}
+		if got, want := len(Plan(seen, slices.Values(rows)).Old[stream.Tasks]), map[bool]int{true: 50, false: 0}[waits]; got != want {
+			t.Errorf("waiting %t: %d are put back, want %d", waits, got, want)
+		}
+	}
+}

@@ -108,6 +108,18 @@ func (s *Server) polish(doc *huma.OpenAPI) {
 	if s.opts.SampleURL != "" {
 		schemas["NewImage"].Properties["image_url"].Examples = []any{s.opts.SampleURL}
 	}
+	propose(schemas, "NewUser", "email", "username")
+	propose(schemas, "NewImage", "image_url", "operations")
+	propose(schemas, "NewTask", "duration_seconds")
+}
+
+// propose has the pages propose a body with these fields: with all there are it would be refused, for some exclude each other.
+func propose(schemas map[string]*huma.Schema, name string, fields ...string) {
+	body := map[string]any{}
+	for _, f := range fields {
+		body[f] = schemas[name].Properties[f].Examples[0]
+	}
+	schemas[name].Examples = []any{body}
 }
 
 // sayWhen describes the Retry-After that every 503 has, and the 409 of a request that is under way.

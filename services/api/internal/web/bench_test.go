@@ -65,7 +65,7 @@ func BenchmarkRegister(b *testing.B) {
 // instant accepts everything and keeps nothing.
 type instant struct{ web.Accepter }
 
-func (instant) Register(_ context.Context, _ accept.Key, email, username string, _ bool) (user.User, error) {
+func (instant) Register(_ context.Context, _ accept.Key, email, username string, _ bool, _ ...accept.Option) (user.User, error) {
 	return user.User{
 		ID: "0199f3c1-6f0e-7c3a-9d55-0d2f6a2b9c11", Email: email, Username: username,
 		Created: time.Unix(1772366400, 123456000), JobID: "0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22",

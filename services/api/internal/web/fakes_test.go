@@ -35,9 +35,10 @@ type accepts struct {
 	notified []bool
 	payloads []event.Payload
 	retried  []string
+	timing   []event.Envelope // due and notafter of each
 }
 
-func (a *accepts) Register(_ context.Context, key accept.Key, email, username string, notify bool) (user.User, error) {
+func (a *accepts) Register(_ context.Context, key accept.Key, email, username string, notify bool, _ ...accept.Option) (user.User, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.doom != nil {
@@ -52,7 +53,7 @@ func (a *accepts) Register(_ context.Context, key accept.Key, email, username st
 	return user.User{ID: id, Email: email, Username: username, Created: created(), JobID: "job-of-" + id}, nil
 }
 
-func (a *accepts) Request(_ context.Context, key accept.Key, p event.Payload) (*job.Job, error) {
+func (a *accepts) Request(_ context.Context, key accept.Key, p event.Payload, options ...accept.Option) (*job.Job, error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	if a.err != nil {
@@ -60,8 +61,13 @@ func (a *accepts) Request(_ context.Context, key accept.Key, p event.Payload) (*
 	}
 	a.keys = append(a.keys, key)
 	a.payloads = append(a.payloads, p)
+	var env event.Envelope
+	for _, o := range options {
+		o(&env)
+	}
+	a.timing = append(a.timing, env)
 	return &job.Job{
-		ID: fmt.Sprintf("job-%d", len(a.payloads)), Type: p.EventType(), Created: created(),
+		ID: fmt.Sprintf("job-%d", len(a.payloads)), Type: p.EventType(), Created: created(), Due: env.Due, NotAfter: env.NotAfter,
 		Tasks: []job.Task{{Service: "any", State: event.Succeeded}}, // as one that came again may have
 	}, nil
 }

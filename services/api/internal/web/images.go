@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"time"
 	"unicode/utf8"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -19,13 +20,14 @@ import (
 type newImage struct {
 	ImageURL   urlField         `json:"image_url" doc:"Where the picture is: http or https, without credentials" example:"https://example.org/landscape.jpg"`
 	Operations []operationField `json:"operations" minItems:"1" maxItems:"16" nullable:"false" doc:"What to do with it, in this order; each name once" example:"[\"resize\", {\"name\": \"compress\", \"quality\": 80}, \"watermark\"]"`
+	Timing
 
 	parsed []event.Operation
 }
 
 // Resolve checks what a schema cannot say; what the schema already refuses is left out.
 func (n *newImage) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
-	var errs []error
+	errs := n.check(at, time.Now())
 	if runes := utf8.RuneCountInString(string(n.ImageURL)); runes > 0 && runes <= maxURL {
 		if err := checkImageURL(string(n.ImageURL)); err != nil {
 			errs = append(errs, &huma.ErrorDetail{Message: err.Error(), Location: at.With("image_url"), Value: string(n.ImageURL)})
@@ -76,10 +78,11 @@ type imageInput struct {
 }
 
 type acceptedView struct {
-	JobID     string    `json:"job_id" example:"0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
-	Status    job.State `json:"status" enum:"queued,running,succeeded,dead,cancelled" example:"queued"`
-	StatusURL string    `json:"status_url" doc:"Where to look how far it has come" example:"/jobs/0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
-	Message   string    `json:"message" doc:"For people" example:"Accepted."`
+	JobID     string     `json:"job_id" example:"0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
+	Status    job.State  `json:"status" enum:"scheduled,queued,running,succeeded,dead,cancelled" example:"queued"`
+	RunAt     *time.Time `json:"run_at,omitempty" doc:"When it is due, if it was to wait"`
+	StatusURL string     `json:"status_url" doc:"Where to look how far it has come" example:"/jobs/0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
+	Message   string     `json:"message" doc:"For people" example:"Accepted."`
 }
 
 type acceptedOutput struct {
@@ -98,21 +101,24 @@ func (s *Server) registerImages(api huma.API) {
 }
 
 func (s *Server) processImage(ctx context.Context, in *imageInput) (*acceptedOutput, error) {
-	return s.request(ctx, in.key, event.ImageRequestedData{ImageURL: string(in.Body.ImageURL), Operations: in.Body.parsed},
+	return s.request(ctx, in.key, event.ImageRequestedData{ImageURL: string(in.Body.ImageURL), Operations: in.Body.parsed}, in.Body.options,
 		"The picture will be processed in the background.")
 }
 
 // request keeps a job and says where it can be watched. The answer says how the job stood when it was accepted, so that it is the same
 // for a request that comes again.
-func (s *Server) request(ctx context.Context, key accept.Key, p event.Payload, message string) (*acceptedOutput, error) {
-	j, err := s.opts.Accepter.Request(ctx, key, p)
+func (s *Server) request(ctx context.Context, key accept.Key, p event.Payload, options []accept.Option, message string) (*acceptedOutput, error) {
+	j, err := s.opts.Accepter.Request(ctx, key, p, options...)
 	if err != nil {
 		return nil, explain(err)
 	}
-	at := jobPath(j.ID)
+	at, status := jobPath(j.ID), event.Queued
+	if j.Due != nil {
+		status = job.Scheduled
+	}
 	return &acceptedOutput{
 		Location: at,
-		Body:     acceptedView{JobID: j.ID, Status: event.Queued, StatusURL: at, Message: message},
+		Body:     acceptedView{JobID: j.ID, Status: status, RunAt: utc(j.Due), StatusURL: at, Message: message},
 	}, nil
 }
 

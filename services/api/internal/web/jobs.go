@@ -19,7 +19,7 @@ import (
 const maxWait = time.Minute
 
 type jobsInput struct {
-	State   string `query:"state" enum:"queued,running,succeeded,dead,cancelled" doc:"Only jobs in this state"`
+	State   string `query:"state" enum:"scheduled,queued,running,succeeded,dead,cancelled" doc:"Only jobs in this state"`
 	Service string `query:"service" doc:"Only jobs with a task for this service" example:"mailer"`
 	Type    string `query:"type" enum:"user.created,image.requested,task.requested,job.finished" doc:"Only jobs of this type of event"`
 	Limit   int    `query:"limit" minimum:"1" maximum:"1000" default:"100" doc:"How many at most"`

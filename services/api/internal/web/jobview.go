@@ -14,8 +14,10 @@ const pictureService = "imager"
 type jobView struct {
 	ID        string     `json:"id" example:"0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
 	Type      event.Type `json:"type" doc:"What happened" example:"user.created"`
-	State     job.State  `json:"state" enum:"queued,running,succeeded,dead,cancelled" doc:"queued or running until every task has ended"`
+	State     job.State  `json:"state" enum:"scheduled,queued,running,succeeded,dead,cancelled" doc:"scheduled until it is due, queued or running until every task has ended"`
 	CreatedAt time.Time  `json:"created_at" doc:"When it was accepted" example:"2026-03-01T12:00:00.123456Z"`
+	RunAt     *time.Time `json:"run_at,omitempty" doc:"When it is or was due, if it was to wait"`
+	Deadline  *time.Time `json:"deadline,omitempty" doc:"When it is not begun any more"`
 	EndedAt   *time.Time `json:"ended_at,omitempty" doc:"When the last task ended"`
 	StatusURL string     `json:"status_url" doc:"Where this is" example:"/jobs/0199f3c1-6f0e-7c3a-9d55-1e3a7b3cad22"`
 	ResultURL string     `json:"result_url,omitempty" doc:"Where the picture is that it has made"`
@@ -50,7 +52,7 @@ type stepView struct {
 func viewJob(j *job.Job) jobView {
 	v := jobView{
 		ID: j.ID, Type: j.Type, State: j.State(), CreatedAt: j.Created.UTC(), EndedAt: utc(j.Ended()),
-		StatusURL: jobPath(j.ID), Tasks: make([]taskView, 0, len(j.Tasks)),
+		RunAt: utc(j.Due), Deadline: utc(j.NotAfter), StatusURL: jobPath(j.ID), Tasks: make([]taskView, 0, len(j.Tasks)),
 	}
 	if t := j.Task(pictureService); t != nil && t.State == event.Succeeded {
 		v.ResultURL = jobPath(j.ID) + "/result"

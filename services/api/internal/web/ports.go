@@ -20,9 +20,9 @@ import (
 // The same request with the same key, unless that is zero, is kept once: what it made is returned again.
 type Accepter interface {
 	// Register keeps a new user and the job that welcomes them; notify asks for the notifier's task too.
-	Register(ctx context.Context, key accept.Key, email, username string, notify bool) (user.User, error)
+	Register(ctx context.Context, key accept.Key, email, username string, notify bool, options ...accept.Option) (user.User, error)
 	// Request keeps a job of the payload's type.
-	Request(ctx context.Context, key accept.Key, p event.Payload) (*job.Job, error)
+	Request(ctx context.Context, key accept.Key, p event.Payload, options ...accept.Option) (*job.Job, error)
 	// Retry has the dead and cancelled tasks of a job done again. accept.ErrNothingDead (409) says that there are none.
 	Retry(ctx context.Context, key accept.Key, jobID string) error
 }

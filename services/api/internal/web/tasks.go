@@ -7,6 +7,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"handoff/services/api/internal/accept"
 	"handoff/shared/event"
 )
 
@@ -15,6 +16,12 @@ const defaultTask = 3
 
 type newTask struct {
 	DurationSeconds *float64 `json:"duration_seconds,omitempty" minimum:"0" maximum:"60" doc:"How long the work takes; 3 unless given" example:"3"`
+	Timing
+}
+
+// Resolve checks what a schema cannot say.
+func (n *newTask) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
+	return n.check(at, time.Now())
 }
 
 type taskInput struct {
@@ -46,10 +53,14 @@ func (s *Server) registerTasks(api huma.API) {
 
 func (s *Server) asyncTask(ctx context.Context, in *taskInput) (*acceptedOutput, error) {
 	seconds := float64(defaultTask)
-	if in.Body != nil && in.Body.DurationSeconds != nil {
-		seconds = *in.Body.DurationSeconds
+	var options []accept.Option
+	if in.Body != nil {
+		options = in.Body.options
+		if in.Body.DurationSeconds != nil {
+			seconds = *in.Body.DurationSeconds
+		}
 	}
-	return s.request(ctx, in.key, event.TaskRequestedData{DurationMS: int64(seconds * 1000)},
+	return s.request(ctx, in.key, event.TaskRequestedData{DurationMS: int64(seconds * 1000)}, options,
 		"The task will be done in the background.")
 }
 

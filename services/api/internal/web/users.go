@@ -19,11 +19,12 @@ import (
 type newUser struct {
 	Email    emailField `json:"email" doc:"Where the welcome e-mail goes; one user for each address, whatever its case" example:"ada@example.org"`
 	Username string     `json:"username" minLength:"1" maxLength:"100" doc:"How to address the user: not blank, no control characters" example:"Ada"`
+	Timing
 }
 
 // Resolve checks what a schema cannot say; what the schema already refuses is left out.
 func (u *newUser) Resolve(_ huma.Context, at *huma.PathBuffer) []error {
-	var errs []error
+	errs := u.check(at, time.Now())
 	if runes := utf8.RuneCountInString(string(u.Email)); runes > 0 && runes <= maxEmail {
 		if err := checkEmail(string(u.Email)); err != nil {
 			errs = append(errs, &huma.ErrorDetail{Message: err.Error(), Location: at.With("email"), Value: string(u.Email)})
@@ -127,7 +128,7 @@ func (s *Server) registerUsers(api huma.API) {
 
 func (s *Server) register(notify bool) func(context.Context, *registerInput) (*userCreated, error) {
 	return func(ctx context.Context, in *registerInput) (*userCreated, error) {
-		u, err := s.opts.Accepter.Register(ctx, in.key, string(in.Body.Email), in.Body.Username, notify)
+		u, err := s.opts.Accepter.Register(ctx, in.key, string(in.Body.Email), in.Body.Username, notify, in.Body.options...)
 		if err != nil {
 			return nil, explain(err)
 		}
