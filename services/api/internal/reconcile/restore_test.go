@@ -210,28 +210,41 @@ func TestAnAPIDBThatIsDeletedIsRebuilt(t *testing.T) {
 	}
 }
 
-// A task was done and its message acknowledged before the api had read of it, and then the record is lost: nothing asks for it any more.
-// It is found in a moment, not only when it has rested for minutes.
+// A task was done and its message acknowledged before the api had read of it, and then the record is lost: nothing asks for it any more,
+// whether the api knew that it had begun or not. It is found in a moment, not only when it has rested for minutes.
 func TestATaskWhoseRecordIsLostUnreadIsAskedForAgainSoon(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.soon = time.Second
 	w.start()
 	w.whole()
-	ids := w.tasks(5)
-	w.relayed(ids, "tasker")
-	w.halt()
+	w.setHold(true)
 	stop := w.services("tasker")
+	begun := w.tasks(5)
+	w.until("five are running", func() bool {
+		return w.all(begun, "tasker", func(t *job.Task) bool { return t.State == event.Running })
+	})
+	unseen := w.tasks(20) // more than there are slots for
+	w.relayed(unseen, "tasker")
+	w.halt()
+	w.setHold(false)
 	w.until("all are done", func() bool {
-		c, err := w.js.Consumer(t.Context(), stream.Tasks, "tasker")
-		if err != nil {
-			t.Fatal(err)
+		for _, d := range stream.Durables() {
+			if d.Service != "tasker" {
+				continue
+			}
+			c, err := w.js.Consumer(t.Context(), d.Stream, d.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if info := c.CachedInfo(); info.NumPending > 0 || info.NumAckPending > 0 {
+				return false
+			}
 		}
-		info := c.CachedInfo()
-		return info.NumPending == 0 && info.NumAckPending == 0
+		return true
 	})
 	w.remove(stream.BucketStream(stream.Bucket("tasker")))
 	w.start()
-	w.ended(ids)
+	w.ended(append(begun, unseen...))
 	stop()
 }

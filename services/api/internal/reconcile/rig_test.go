@@ -40,7 +40,7 @@ type world struct {
 	n    int
 
 	holder holder
-	soon   time.Duration // sweep.Options.Soon
+	soon   time.Duration // and Alive, of sweep.Options
 	store  *bolt.Store
 	writer *commit.Committer
 	keeper *reconcile.Reconciler
@@ -100,7 +100,7 @@ func (w *world) start() {
 	}
 	back := projection.New(w.store, w.writer, w.keeper, accept.NewEmails(), js, w.log)
 	sweeper := sweep.New(sweep.Options{
-		JetStream: js, Writer: w.writer, Backlog: rows, Projection: back, Gate: w.keeper, Log: w.log, Soon: w.soon,
+		JetStream: js, Writer: w.writer, Backlog: rows, Projection: back, Gate: w.keeper, Log: w.log, Soon: w.soon, Alive: w.soon,
 	})
 	w.keeper.Restore(reconcile.Parts{Holder: &w.holder, Store: w.store, Writer: w.writer, Backlog: rows, Relay: out, Reading: back, Sweep: sweeper})
 

@@ -7,9 +7,6 @@ import (
 	"handoff/shared/event"
 )
 
-// alive is how recently a record must have been written for its task to be in somebody's hands, and how late a retry may be.
-const alive = time.Minute
-
 // An Action is what to do with a task that has not changed for a while.
 type Action int
 
@@ -36,6 +33,8 @@ type Input struct {
 	Later     bool   // its job is not due
 	Waits     bool   // the relay has not published its newest accept or entry yet
 	Delivered uint64 // sequence up to which the service's consumer has been given messages
+	// Alive is how recently a record must have been written for its task to be in somebody's hands, and how late a retry may be.
+	Alive time.Duration
 
 	Looked bool      // whether the record has been read
 	Seen   *job.Seen // what was read; nil when there is none
@@ -62,7 +61,7 @@ func Decide(in Input) Action {
 		return Project
 	}
 	r := in.Seen.Record
-	late := in.Now.Add(-alive)
+	late := in.Now.Add(-in.Alive)
 	if in.Seen.At.After(late) || r.State == event.Retrying && r.Due != nil && r.Due.After(late) {
 		return Wait
 	}

@@ -44,7 +44,7 @@ func TestDecide(t *testing.T) {
 		"not due, its message is gone":                   {sweep.Input{Task: lost, Later: true, Delivered: 9, Looked: true}, sweep.Reissue},
 		"redriven, and the record is of the time before": {sweep.Input{Task: redriven, Delivered: 3, Looked: true, Seen: record(event.Dead, long, nil)}, sweep.Reissue},
 	} {
-		c.in.Now = now
+		c.in.Now, c.in.Alive = now, time.Minute
 		if got := sweep.Decide(c.in); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
 		}
@@ -66,7 +66,7 @@ func TestDecideNeverRunsAheadAndNeverGivesUp(t *testing.T) {
 		}
 		due := ago("due")
 		in := sweep.Input{
-			Now: now, Waits: rapid.Bool().Draw(t, "waits"), Delivered: rapid.Uint64Range(0, 4).Draw(t, "delivered"), Looked: true,
+			Now: now, Alive: time.Minute, Waits: rapid.Bool().Draw(t, "waits"), Delivered: rapid.Uint64Range(0, 4).Draw(t, "delivered"), Looked: true,
 			Task: job.Task{
 				State: rapid.SampledFrom(states).Draw(t, "state"), Generation: rapid.IntRange(0, 2).Draw(t, "generation"),
 				Claim: rapid.IntRange(0, 2).Draw(t, "claim"), Entry: rapid.Uint64Range(0, 2).Draw(t, "entry"),

@@ -50,6 +50,8 @@ type Options struct {
 	Rest time.Duration
 	// Soon is how long it must not have changed after [Sweeper.Soon]. Default 15 s.
 	Soon time.Duration
+	// Alive is how recently a record must have been written for its task to be in somebody's hands. Default a minute.
+	Alive time.Duration
 }
 
 // Sweeper looks for tasks at rest. Make it with [New] and [Sweeper.Run] it.
@@ -72,11 +74,15 @@ func New(o Options) *Sweeper {
 	if o.Soon == 0 {
 		o.Soon = 15 * time.Second
 	}
+	if o.Alive == 0 {
+		o.Alive = time.Minute
+	}
 	return &Sweeper{o, make(chan string, len(stream.Services()))}
 }
 
 // Soon has the tasks of a service looked at in a moment, those too that have come to rest only now: its bucket has lost records, and
-// what was lost of a task whose message had been acknowledged is missed by nobody else.
+// what was lost of a task whose message had been acknowledged is missed by nobody else. They are looked at once more when a record that
+// was put back just now does not pass for a living one any longer.
 func (s *Sweeper) Soon(service string) {
 	select {
 	case s.soon <- service:
@@ -90,16 +96,21 @@ func (s *Sweeper) Run(ctx context.Context) {
 	defer tick.Stop()
 	var hurried []string
 	var moment <-chan time.Time
+	var again bool
 	for {
 		select {
 		case <-tick.C:
 			s.sweepAll(ctx, stream.Services(), s.o.Rest)
 		case service := <-s.soon:
 			hurried = append(hurried, service)
-			moment = time.After(s.o.Soon)
+			moment, again = time.After(s.o.Soon), true
 		case <-moment:
 			s.sweepAll(ctx, hurried, s.o.Soon)
-			hurried, moment = nil, nil
+			if moment = nil; again {
+				moment, again = time.After(s.o.Alive), false
+			} else {
+				hurried = nil
+			}
 		case <-ctx.Done():
 			return
 		}
@@ -157,7 +168,7 @@ func (s *Sweeper) sweep(ctx context.Context, d stream.Durable, rest time.Duratio
 			if err != nil {
 				return err
 			}
-			inputs[id] = Input{Now: now, Delivered: delivered, Looked: true, Seen: seen}
+			inputs[id] = Input{Now: now, Alive: s.o.Alive, Delivered: delivered, Looked: true, Seen: seen}
 		}
 		if open, _ := s.o.Gate.Passed(d.Stream); !open {
 			return nil
