@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"handoff/services/api/internal/accept"
@@ -248,7 +249,13 @@ func (r *rig) relayTo(name string) {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		if _, err := r.js.Publish(r.t.Context(), e.Subject, a.Data, jetstream.WithMsgID(e.MsgID)); err != nil {
+		m := nats.NewMsg(e.Subject)
+		m.Data = a.Data
+		m.Header.Set(jetstream.MsgIDHeader, e.MsgID)
+		for k, v := range e.Header {
+			m.Header.Set(k, v)
+		}
+		if _, err := r.js.PublishMsg(r.t.Context(), m); err != nil {
 			r.t.Fatal(err)
 		}
 		r.do(func(v *commit.View) { v.LeaveEntry(e.Key) })
