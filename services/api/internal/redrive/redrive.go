@@ -8,7 +8,7 @@ import (
 
 const (
 	page  = 2000 // jobs looked at in one go
-	batch = 200  // jobs changed in one transaction: accepts wait for it
+	batch = 50   // jobs changed in one transaction: accepts wait for it
 )
 
 // A Store has the jobs.
