@@ -161,6 +161,16 @@ func TestRetryDoesWhatWasCancelled(t *testing.T) {
 	if task := s.AwaitState(id, "succeeded").Tasks[0]; task.Generation != 1 || task.Attempt != 1 {
 		t.Errorf("the task is %+v", task)
 	}
+
+	later := s.Request("/async-task/", `{"duration_seconds":0,"delay":"1h"}`).JobID
+	s.Post("/jobs/"+later+"/cancel", "").Is(http.StatusAccepted)
+	house.Eventually(t, "a retry that is taken", func() error {
+		if a := s.Post("/jobs/"+later+"/retry", ""); a.Status != http.StatusAccepted {
+			return fmt.Errorf("it is answered %d %s", a.Status, a.Body)
+		}
+		return nil
+	})
+	s.AwaitState(later, "succeeded") // at once
 }
 
 // redriven is what POST /dead/redrive answers.
