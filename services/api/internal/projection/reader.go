@@ -135,8 +135,11 @@ func (r *reader) read(ctx context.Context, gate <-chan struct{}) error {
 	in := &inbox{iter: iter, msgs: make(chan message, maxBatch), cursor: cursor}
 	var wg sync.WaitGroup
 	wg.Go(func() { in.fill(ctx) })
-	defer wg.Wait()
-	defer iter.Stop()
+	defer func() {
+		cancel() // it may wait for room in the inbox
+		iter.Stop()
+		wg.Wait()
+	}()
 	// What lies before the first message that comes was read before.
 	first := cons.CachedInfo()
 	r.come(reading{created: info.Created, seq: first.Delivered.Stream, atEnd: first.NumPending == 0})

@@ -64,13 +64,19 @@ func newRig(t *testing.T) *rig {
 // start runs a projection with a reconciler of its own until stop is called, or the test ends.
 func (r *rig) start() (p *projection.Projection, stop func()) {
 	r.t.Helper()
+	return r.startOver(r.writer)
+}
+
+// startOver is start with another writer.
+func (r *rig) startOver(w projection.Writer) (p *projection.Projection, stop func()) {
+	r.t.Helper()
 	nc := r.server.Connect()
 	js, err := jetstream.New(nc)
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	keeper := reconcile.New(nc, js, stream.Config{MaxStore: natstest.MaxStore, History: true}, r.log)
-	p = projection.New(r.store, r.writer, keeper, r.emails, js, r.log)
+	p = projection.New(r.store, w, keeper, r.emails, js, r.log)
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { keeper.Run(ctx) })
