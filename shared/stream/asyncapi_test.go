@@ -113,7 +113,8 @@ func TestTheDocumentIsAsyncAPI(t *testing.T) {
 func TestTheDocumentHasEverySubject(t *testing.T) {
 	t.Parallel()
 	want := []string{
-		stream.RetrySubject("{service}", "{type}"), stream.DeadSubject("{service}", "{type}"), stream.RecordSubject("{service}", "{job}"), stream.RecordUsers,
+		stream.RetrySubject("{service}", "{type}"), stream.DeadSubject("{service}", "{type}"),
+		stream.LaterSubject("{type}"), stream.CancelSubject("{service}"), stream.RecordSubject("{service}", "{job}"), stream.RecordUsers,
 	}
 	doc := readDocument(t)
 	byAddress := map[string]map[string]any{}
@@ -152,6 +153,7 @@ func TestTheDocumentHasEveryField(t *testing.T) {
 		"envelope": event.Envelope{}, "userCreated": event.UserCreatedData{}, "imageRequested": event.ImageRequestedData{},
 		"taskRequested": event.TaskRequestedData{}, "jobFinished": event.JobFinishedData{}, "finishedTask": event.FinishedTask{},
 		"record": event.Record{}, "progress": event.Progress{}, "step": event.Step{}, "facts": event.UserFacts{}, "userFact": event.UserFact{},
+		"cancel": event.Cancel{},
 	} {
 		var fields []string
 		for _, f := range reflect.VisibleFields(reflect.TypeOf(v)) {
