@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"go/format"
 	"io/fs"
 	"net/http"
 	"os"
@@ -110,6 +111,9 @@ func guide(t *testing.T) []step {
 func follow(t *testing.T, dir string, s step) {
 	t.Helper()
 	if s.kind == "go" {
+		if b, err := format.Source([]byte(s.text)); err != nil || string(b) != s.text {
+			t.Errorf("the file in line %d is not as gofmt has it (%v)", s.line, err)
+		}
 		name := filepath.Join(dir, filepath.FromSlash(s.file))
 		if err := os.WriteFile(name, []byte(s.text), 0o600); err != nil {
 			t.Fatal(err)
