@@ -7,11 +7,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"handoff/bench/internal/command"
 	"handoff/bench/internal/embedded"
 	"handoff/bench/internal/groupcommit"
 	"handoff/bench/internal/natsserver"
@@ -20,32 +19,10 @@ import (
 // warmUp is how long is sent before anything is counted.
 const warmUp = time.Second
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { command.Main(run) }
 
-// run is the command; it gives the exit code: 0, 1 for a failure, 2 for a wrong flag.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	cfg, err := parse(args, errOut)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(errOut, "accept: %v\n", err)
-		return 2
-	}
-	err = accept(ctx, cfg, out)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	if err != nil {
-		fmt.Fprintf(errOut, "accept: %v\n", err)
-		return 1
-	}
-	return 0
+	return command.Run(ctx, "accept", args, errOut, parse, func(ctx context.Context, cfg config) error { return accept(ctx, cfg, out) })
 }
 
 type config struct {
@@ -60,25 +37,16 @@ type config struct {
 func parse(args []string, errOut io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("accept", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.DurationVar(&cfg.duration, "duration", 10*time.Second, "how long requests are counted, after a second of warming up")
 	flags.DurationVar(&cfg.raw, "raw", 3*time.Second, "how long bbolt alone is measured before")
 	flags.IntVar(&cfg.connections, "connections", 64, "how many keep-alive connections send, each one request after the other; bbolt alone has as many writers")
 	flags.IntVar(&cfg.users, "users", 0, "how many users the store holds before, each with a job that has ended")
 	workers := flags.String("workers", "on", "on: the embedded default; off: the api alone, on a NATS server inside this command")
 	flags.StringVar(&cfg.dir, "dir", defaultDir(), "where data is kept while it runs: on the disk to be measured, not in memory")
-	err := flags.Parse(args)
+	err := command.Parse(flags, args, errOut)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(errOut)
-		fmt.Fprintln(errOut, "Usage: go run ./bench/accept [flags]")
-		flags.PrintDefaults()
-		return config{}, err
 	case err != nil:
 		return config{}, err
-	case flags.NArg() > 0:
-		return config{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case cfg.duration <= 0 || cfg.raw <= 0:
 		return config{}, errors.New("-duration and -raw: use times such as 10s")
 	case cfg.connections < 1 || cfg.connections > 4096:

@@ -8,11 +8,9 @@ import (
 	"io"
 	"net"
 	"net/url"
-	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
+	"handoff/bench/internal/command"
 	"handoff/bench/internal/embedded"
 )
 
@@ -21,32 +19,10 @@ const (
 	maxN       = 1000
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { command.Main(run) }
 
-// run is the command; it gives the exit code: 0, 1 for a failure, 2 for a wrong flag.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	cfg, err := parse(args, errOut)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(errOut, "compare: %v\n", err)
-		return 2
-	}
-	err = compare(ctx, cfg, out, errOut)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	if err != nil {
-		fmt.Fprintf(errOut, "compare: %v\n", err)
-		return 1
-	}
-	return 0
+	return command.Run(ctx, "compare", args, errOut, parse, func(ctx context.Context, cfg config) error { return compare(ctx, cfg, out, errOut) })
 }
 
 type config struct {
@@ -56,22 +32,11 @@ type config struct {
 
 func parse(args []string, errOut io.Writer) (config, error) {
 	flags := flag.NewFlagSet("compare", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	address := flags.String("url", defaultURL, "where Handoff serves its API; when nothing answers there and it is this machine, it is started")
 	n := flags.Int("n", 10, "how many requests of each kind")
-	err := flags.Parse(args)
-	if errors.Is(err, flag.ErrHelp) {
-		flags.SetOutput(errOut)
-		fmt.Fprintln(errOut, "Usage: go run ./bench/compare [flags]")
-		flags.PrintDefaults()
-		return config{}, err
-	}
+	err := command.Parse(flags, args, errOut)
 	if err != nil {
 		return config{}, err
-	}
-	if flags.NArg() > 0 {
-		return config{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
 	if *n < 1 || *n > maxN {
 		return config{}, fmt.Errorf("-n is %d: use 1 to %d", *n, maxN)

@@ -7,37 +7,15 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
-	"syscall"
 	"time"
+
+	"handoff/bench/internal/command"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { command.Main(run) }
 
-// run is the command; it gives the exit code: 0, 1 for a failure, 2 for a wrong flag.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	cfg, err := parse(args, errOut)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(errOut, "day: %v\n", err)
-		return 2
-	}
-	err = day(ctx, cfg, out)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	if err != nil {
-		fmt.Fprintf(errOut, "day: %v\n", err)
-		return 1
-	}
-	return 0
+	return command.Run(ctx, "day", args, errOut, parse, func(ctx context.Context, cfg config) error { return day(ctx, cfg, out) })
 }
 
 type config struct {
@@ -51,24 +29,15 @@ type config struct {
 func parse(args []string, errOut io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("day", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.DurationVar(&cfg.duration, "duration", 8*time.Minute, "how long requests are sent; the tasker is stopped at half of it until it is refused")
 	flags.DurationVar(&cfg.every, "every", 15*time.Second, "how often levels are printed")
 	flags.IntVar(&cfg.tasks, "tasks", 50, "tasks a second; a bucket of so small a store has room for about 100 a second")
 	flags.IntVar(&cfg.users, "users", 10, "users a second")
 	flags.StringVar(&cfg.dir, "dir", os.TempDir(), "where data is kept while it runs")
-	err := flags.Parse(args)
+	err := command.Parse(flags, args, errOut)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(errOut)
-		fmt.Fprintln(errOut, "Usage: go run ./bench/day [flags]")
-		flags.PrintDefaults()
-		return config{}, err
 	case err != nil:
 		return config{}, err
-	case flags.NArg() > 0:
-		return config{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case cfg.duration <= 0 || cfg.every <= 0:
 		return config{}, errors.New("-duration and -every: use times such as 15s")
 	case cfg.tasks < 1 || cfg.users < 1:

@@ -7,41 +7,18 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"time"
 
+	"handoff/bench/internal/command"
 	"handoff/bench/internal/embedded"
 	"handoff/bench/internal/natsserver"
 )
 
-func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
-	stop()
-	os.Exit(code)
-}
+func main() { command.Main(run) }
 
-// run is the command; it gives the exit code: 0, 1 for a failure, 2 for a wrong flag.
 func run(ctx context.Context, args []string, out, errOut io.Writer) int {
-	cfg, err := parse(args, errOut)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		fmt.Fprintf(errOut, "start: %v\n", err)
-		return 2
-	}
-	err = start(ctx, cfg, out)
-	if ctx.Err() != nil {
-		err = errors.New("interrupted")
-	}
-	if err != nil {
-		fmt.Fprintf(errOut, "start: %v\n", err)
-		return 1
-	}
-	return 0
+	return command.Run(ctx, "start", args, errOut, parse, func(ctx context.Context, cfg config) error { return start(ctx, cfg, out) })
 }
 
 type config struct {
@@ -54,23 +31,14 @@ type config struct {
 func parse(args []string, errOut io.Writer) (config, error) {
 	var cfg config
 	flags := flag.NewFlagSet("start", flag.ContinueOnError)
-	flags.SetOutput(io.Discard)
-	flags.Usage = func() {}
 	flags.IntVar(&cfg.users, "users", 1_000_000, "how many users api.db holds, each with a job that has ended")
 	flags.IntVar(&cfg.unrelayed, "unrelayed", 100_000, "how many accepts it holds of which NATS has not been told")
 	flags.DurationVar(&cfg.settle, "settle", 10*time.Second, "how long memory is watched after NATS has been told of them")
 	flags.StringVar(&cfg.dir, "dir", defaultDir(), "where data is kept while it runs: on a disk, not in memory")
-	err := flags.Parse(args)
+	err := command.Parse(flags, args, errOut)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		flags.SetOutput(errOut)
-		fmt.Fprintln(errOut, "Usage: go run ./bench/start [flags]")
-		flags.PrintDefaults()
-		return config{}, err
 	case err != nil:
 		return config{}, err
-	case flags.NArg() > 0:
-		return config{}, fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case cfg.users < 1 || cfg.unrelayed < 0:
 		return config{}, errors.New("-users and -unrelayed: use at least one user")
 	case cfg.settle < 0:
