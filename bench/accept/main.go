@@ -42,7 +42,7 @@ func parse(args []string, errOut io.Writer) (config, error) {
 	flags.IntVar(&cfg.connections, "connections", 64, "how many keep-alive connections send, each one request after the other; bbolt alone has as many writers")
 	flags.IntVar(&cfg.users, "users", 0, "how many users the store holds before, each with a job that has ended")
 	workers := flags.String("workers", "on", "on: the embedded default; off: the api alone, on a NATS server inside this command")
-	flags.StringVar(&cfg.dir, "dir", defaultDir(), "where data is kept while it runs: on the disk to be measured, not in memory")
+	flags.StringVar(&cfg.dir, "dir", command.DiskDir(), "where data is kept while it runs: on the disk to be measured, not in memory")
 	err := command.Parse(flags, args, errOut)
 	switch {
 	case err != nil:
@@ -58,14 +58,6 @@ func parse(args []string, errOut io.Writer) (config, error) {
 	}
 	cfg.workers = *workers == "on"
 	return cfg, nil
-}
-
-// defaultDir is one that is on a disk, where the system has one: /tmp is memory on many.
-func defaultDir() string {
-	if info, err := os.Stat("/var/tmp"); err == nil && info.IsDir() {
-		return "/var/tmp"
-	}
-	return os.TempDir()
 }
 
 // accept measures bbolt alone and then Handoff, and reports.

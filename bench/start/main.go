@@ -34,7 +34,7 @@ func parse(args []string, errOut io.Writer) (config, error) {
 	flags.IntVar(&cfg.users, "users", 1_000_000, "how many users api.db holds, each with a job that has ended")
 	flags.IntVar(&cfg.unrelayed, "unrelayed", 100_000, "how many accepts it holds of which NATS has not been told")
 	flags.DurationVar(&cfg.settle, "settle", 10*time.Second, "how long memory is watched after NATS has been told of them")
-	flags.StringVar(&cfg.dir, "dir", defaultDir(), "where data is kept while it runs: on a disk, not in memory")
+	flags.StringVar(&cfg.dir, "dir", command.DiskDir(), "where data is kept while it runs: on a disk, not in memory")
 	err := command.Parse(flags, args, errOut)
 	switch {
 	case err != nil:
@@ -45,14 +45,6 @@ func parse(args []string, errOut io.Writer) (config, error) {
 		return config{}, errors.New("-settle: use a time such as 10s")
 	}
 	return cfg, nil
-}
-
-// defaultDir is one that is on a disk, where the system has one: /tmp is memory on many.
-func defaultDir() string {
-	if info, err := os.Stat("/var/tmp"); err == nil && info.IsDir() {
-		return "/var/tmp"
-	}
-	return os.TempDir()
 }
 
 // start fills a store, has an api meet NATS with it, adds what has not been relayed, and measures the next start.

@@ -59,3 +59,11 @@ func Parse(flags *flag.FlagSet, args []string, errOut io.Writer) error {
 	}
 	return err
 }
+
+// DiskDir is a directory for what is temporary that is on a disk, where the system has one: /tmp is memory on many.
+func DiskDir() string {
+	if info, err := os.Stat("/var/tmp"); err == nil && info.IsDir() {
+		return "/var/tmp"
+	}
+	return os.TempDir()
+}
